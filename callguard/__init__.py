@@ -1,0 +1,1 @@
+"""callguard: a call guard for call centres that run Asterisk."""

@@ -1,0 +1,1 @@
+"""Who may hear, label, barge, export: roles to rights. Pure questions, pure answers."""

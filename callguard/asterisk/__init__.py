@@ -1,0 +1,1 @@
+"""AMI, AGI answers, taps, playing, spying. Every outgoing string is cleaned here."""

@@ -1,0 +1,1 @@
+"""Codecs, resampling, the per-leg ring buffer, webrtcvad, sound files."""

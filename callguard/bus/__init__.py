@@ -1,0 +1,1 @@
+"""Topics and typed messages over Redis or Valkey (embedded by default)."""

@@ -1,0 +1,1 @@
+"""From frames to utterances (``feed``), from hypotheses to committed words (``agree``). Pure."""

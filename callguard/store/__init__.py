@@ -1,0 +1,1 @@
+"""Cases, segments, audit trail, retention, migrations: SQLite by default, PostgreSQL by URL."""

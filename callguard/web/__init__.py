@@ -1,0 +1,1 @@
+"""The desk, the live board, the JSON API."""
