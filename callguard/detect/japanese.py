@@ -1,0 +1,234 @@
+"""Japanese: from recognized text to a lattice of characters, with dictionary words, readings and endings laid over it.
+
+Characters are folded first: width (NFKC), katakana to hiragana, small vowels to large ones, drawn-out vowels of
+hiragana dropped, punctuation and spaces taken out. So バカ, ばか and ばーか are one spelling, and うるせぇ is うるせえ.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import ahocorasick
+import jaconv
+from rapidfuzz import fuzz
+from sudachipy import Dictionary, SplitMode
+
+from callguard.detect.conjugation import verb_forms
+from callguard.detect.lattice import Lattice
+from callguard.detect.sounds import coarse, phonemes
+
+_HARD = frozenset("。?!．.…")
+_SOFT = frozenset("、,，・ 　\t")
+_OTHER = frozenset("「」『』()（）[]【】~〜\"'“”-–—;:")
+_SMALL = str.maketrans("ぁぃぅぇぉ", "あいうえお")
+_UNBOUND = 4
+_NEAR_ENOUGH = 84.0
+
+
+def fold(text: str) -> str:
+    """The folded spelling of a listed word."""
+    return "".join(_folded(text)[0])
+
+
+def _folded(text: str) -> tuple[list[str], list[int], str, list[int], set[int], set[int]]:
+    """Folded characters, their places in the text, the NFKC text, where each of its characters went, the breaks."""
+    chars: list[str] = []
+    places: list[int] = []
+    plain: list[str] = []
+    went: list[int] = []
+    hard: set[int] = {0}
+    soft: set[int] = set()
+    hiragana_before = False
+    for place, raw in enumerate(text):
+        for char in unicodedata.normalize("NFKC", raw).lower():
+            plain.append(char)
+            went.append(len(chars))
+            if char in _HARD:
+                hard.add(len(chars))
+            elif char in _SOFT:
+                soft.add(len(chars))
+            elif char in _OTHER or (char == "ー" and hiragana_before):
+                pass
+            else:
+                hiragana_before = "ぁ" <= char <= "ゖ"
+                chars.append(chr(ord(char) - 0x60) if "ァ" <= char <= "ヶ" else char)
+                chars[-1] = chars[-1].translate(_SMALL)
+                places.append(place)
+    went.append(len(chars))
+    hard.add(len(chars))
+    return chars, places, "".join(plain), went, hard, soft
+
+
+@cache
+def _tokenizer() -> Any:
+    return Dictionary(dict="core").tokenizer(mode=SplitMode.C)
+
+
+def reading(phrase: str) -> str:
+    """The reading of a phrase in hiragana."""
+    return str(jaconv.kata2hira("".join(_reading(m) for m in _tokenizer().tokenize(phrase))))
+
+
+def _one_row(verb: str) -> bool:
+    if not verb.endswith("る"):
+        return False
+    last = list(_tokenizer().tokenize(verb))[-1]
+    return "一段" in str(last.part_of_speech()[4])
+
+
+def _reading(morpheme: Any) -> str:
+    return str(morpheme.reading_form()) or str(morpheme.surface())
+
+
+@dataclass(slots=True)
+class JapaneseWords:
+    """The vocabulary of the rules.
+
+    texts: folded text to (symbol, bounds): 0 matches anywhere, 1 where a dictionary word begins, 2 whole words alone.
+    lemmas: dictionary form to symbols. heard: (phonemes, symbol) of phrases that count when they merely sound alike.
+    """
+
+    texts: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    lemmas: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    heard: list[tuple[str, str]] = field(default_factory=list)
+    search: Any = None
+
+    def literal(self, written: str) -> str:
+        """The symbol of a text written in a pattern; ``~殺す`` is every form of it, ``@`` a class of word."""
+        if written.startswith(("{", "@")):
+            return written
+        if written.startswith("~"):
+            self._lemma(written[1:], written)
+            return written
+        folded = fold(written)
+        self._text(folded, folded, bounds=0)
+        return folded
+
+    def _lemma(self, lemma: str, symbol: str) -> None:
+        held = self.lemmas.get(lemma, ())
+        if symbol not in held:
+            self.lemmas[lemma] = (*held, symbol)
+
+    def _text(self, folded: str, symbol: str, *, bounds: int) -> None:
+        held = self.texts.setdefault(folded, [])
+        if (symbol, bounds) not in held:
+            held.append((symbol, bounds))
+
+    def enter(self, name: str, entries: Sequence[str], kind: str, *, sound: bool) -> None:
+        """Enter a list. kind: "verb" (dictionary forms), "word" (whole words), "text" (as written, anywhere)."""
+        symbol = "{" + name + "}"
+        for entry in entries:
+            if kind == "verb":
+                self._verb(entry, name)
+            else:
+                folded = fold(entry)
+                self._text(folded, symbol, bounds=2 if kind == "word" and len(folded) < _UNBOUND else 0)
+            if sound:
+                self.hear(entry, symbol)
+
+    def _verb(self, verb: str, name: str) -> None:
+        """All forms under ``{name}``, and each form under its own symbol: ``{name.te}``, ``{name.imp}``."""
+        symbol = "{" + name + "}"
+        self._lemma(verb, symbol)
+        for form, text in verb_forms(verb, one_row=_one_row(verb)):
+            folded = fold(text)
+            if not folded:
+                continue
+            bounds = 1 if len(folded) < _UNBOUND else 0
+            self._text(folded, "{" + name + "." + form + "}", bounds=bounds)
+            self._text(folded, symbol, bounds=bounds)
+
+    def hear(self, phrase: str, symbol: str) -> None:
+        """Let what sounds like this phrase stand for the symbol."""
+        self.heard.append((coarse(phonemes(reading(phrase))), symbol))
+
+    def close(self) -> None:
+        """No more entries: build the search."""
+        self.search = ahocorasick.Automaton()
+        for folded, carried in self.texts.items():
+            if folded:
+                self.search.add_word(folded, (len(folded), tuple(carried)))
+        self.search.make_automaton()
+
+    def lattice(self, text: str, *, by_sound: bool) -> Lattice:
+        """The lattice of a text. by_sound: let phrases that sound like a listed one stand for it."""
+        chars, places, plain, went, hard, soft = _folded(text)
+        size = len(chars)
+        folded = "".join(chars)
+        lattice = Lattice(
+            text=text,
+            size=size,
+            arcs=[{} for _ in range(size)],
+            hard=hard,
+            soft=soft | hard,
+            chars=[(place, place + 1) for place in places],
+            literal=folded,
+        )
+        starts: set[int] = {0, size}
+        kana: list[str] = []
+        spans: list[tuple[int, int, bool]] = []
+        for morpheme in _tokenizer().tokenize(plain):
+            start, end = went[morpheme.begin()], went[morpheme.end()]
+            if start == end:
+                continue
+            starts.add(start)
+            starts.add(end)
+            self._dictionary(lattice, morpheme, start, end)
+            if by_sound:
+                said = jaconv.kata2hira(_reading(morpheme))
+                kana.append(said)
+                spans.append((start, end, _fishy(morpheme)))
+        if size:
+            for last, (length, carried) in self.search.iter(folded):
+                start, end = last + 1 - length, last + 1
+                for symbol, bounds in carried:
+                    if bounds and (start not in starts or (bounds == 2 and end not in starts)):
+                        continue
+                    lattice.add(start, symbol, end)
+        if by_sound:
+            self._sounds(lattice, kana, spans)
+        return lattice
+
+    def _dictionary(self, lattice: Lattice, morpheme: Any, start: int, end: int) -> None:
+        for lemma in {morpheme.dictionary_form(), morpheme.normalized_form()}:
+            for symbol in self.lemmas.get(lemma, ()):
+                lattice.add(start, symbol, end)
+        kind, second, *_, conjugation = morpheme.part_of_speech()
+        if conjugation.startswith("命令形"):
+            lattice.add(start, "@imperative", end)
+        if second == "数詞":
+            lattice.add(start, "@num", end)
+        if kind == "動詞":
+            lattice.add(start, "@verb", end)
+
+    def _sounds(self, lattice: Lattice, kana: list[str], spans: list[tuple[int, int, bool]]) -> None:
+        sounds: list[str] = []
+        owners: list[int] = []
+        for number, said in enumerate(kana):
+            part = coarse(phonemes(said))
+            sounds.append(part)
+            owners.extend([number] * len(part))
+        line = "".join(sounds)
+        if len(line) < 4:
+            return
+        for phrase, symbol in self.heard:
+            if len(phrase) > len(line) + 1:
+                continue
+            hit = fuzz.partial_ratio_alignment(phrase, line, score_cutoff=_NEAR_ENOUGH)
+            if hit is None or hit.dest_end <= hit.dest_start:
+                continue
+            first, last = owners[hit.dest_start], owners[hit.dest_end - 1]
+            if hit.score == 100.0 or any(spans[number][2] for number in range(first, last + 1)):
+                lattice.add(spans[first][0], symbol, spans[last][1])
+
+
+def _fishy(morpheme: Any) -> bool:
+    """A piece the dictionary does not know, or a lone character that is no particle or ending: likely misheard."""
+    return bool(
+        morpheme.is_oov()
+        or (len(morpheme.surface()) == 1 and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "補助記号"))
+    )
