@@ -123,7 +123,7 @@ class Pbx:
         raise NotImplementedError
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Until logged in and resynchronised. Raises AmiFault: ``ami-refused`` after three refusals, else ``ami-lost``."""
+        """Until logged in and resynchronised. Raises AmiFault ``ami-refused`` (three refusals) or ``ami-lost``."""
         raise NotImplementedError
 
     async def stop(self) -> None:
