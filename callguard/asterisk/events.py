@@ -164,27 +164,13 @@ def _paused(m: Headers, at_ms: int) -> e.PbxEvent:
 
 
 _SNAPSHOT = frozenset(
-    [
-        "event",
-        "privilege",
-        "userevent",
-        "channel",
-        "channelstate",
-        "channelstatedesc",
-        "calleridnum",
-        "calleridname",
-        "connectedlinenum",
-        "connectedlinename",
-        "language",
-        "accountcode",
-        "context",
-        "exten",
-        "priority",
-        "uniqueid",
-        "linkedid",
-        "content",
-    ]
+    {
+        *("event", "privilege", "userevent", "content", "channel", "channelstate", "channelstatedesc", "uniqueid"),
+        *("calleridnum", "calleridname", "connectedlinenum", "connectedlinename", "language", "accountcode"),
+        *("context", "exten", "priority", "linkedid"),
+    }
 )
+"""Headers that every user event carries by itself."""
 
 
 def _user(m: Headers, at_ms: int) -> e.PbxEvent | None:
