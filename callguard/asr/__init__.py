@@ -1,1 +1,38 @@
-"""Recognizers behind one Protocol: faster-whisper in its own process, pooled over the bus, scripted for tests."""
+"""Recognizers behind ``ports.Recognizer``: Whisper made cheap for telephone calls, and scripted ones for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from callguard.ports import Recognizer
+
+
+def load_recognizer(
+    model: str,
+    *,
+    english_model: str = "",
+    model_dir: Path = Path("/var/lib/callguard/models"),
+    device: str = "cpu",
+    compute_type: str = "int8",
+    threads: int = 1,
+    languages: Sequence[str] = ("en", "ja"),
+) -> Recognizer:
+    """A recognizer ready to hear. Takes a second or two and some 100 to 300 MB of memory a model.
+
+    model: a folder, a name under ``model_dir``, or a packaged model ("tiny.en", "base").
+    english_model: another one for calls known to be in English, "" for the same.
+    Raises RecognizerFault: ``model-missing``, ``model-unusable``.
+    """
+    from callguard.asr.models import ensure_models
+    from callguard.asr.pair import Pair
+    from callguard.asr.whisper import WhisperRecognizer
+
+    folders = ensure_models((model, english_model), model_dir=model_dir)
+    loaded = {
+        name: WhisperRecognizer(folder, device=device, compute_type=compute_type, threads=threads, languages=languages)
+        for name, folder in folders.items()
+    }
+    if english_model and english_model != model:
+        return Pair(any_language=loaded[model], english=loaded[english_model])
+    return loaded[model]

@@ -1,0 +1,316 @@
+"""Whisper through ctranslate2, made cheap for telephone calls.
+
+Whisper's encoder costs the same for one second as for thirty, because the usual way pads every window to 30 s. Here
+the window is as long as its speech and a margin; each is encoded by itself and those of one length are decoded
+together, across calls. A short window makes the decoder repeat itself after the last word, so times are asked for,
+what lies after the speech is not believed, and whatever looks like a loop, runs into the limit or is unsure is
+heard again in the full window. Abuse words are never given as a prompt: Whisper then hears them in noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+
+from callguard.asr.gate import RATE_HZ, Look, Sound, look
+from callguard.asr.loops import loop_at_end, without_loop
+from callguard.model.errors import RecognizerFault
+from callguard.model.words import Dropped, Hypothesis, Word
+from callguard.ports import HearingJob
+from callguard.speech.agreement import spoken_form
+
+FULL_S = 30
+TICK_MS = 20
+"""One timestamp token, one encoder position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How windows are made and when a hearing is not believed. Measured with ``callguard bench asr``.
+
+    margin_s: silence after the speech. least_s: the shortest window.
+    batch: most windows decoded together.
+    tokens_per_s, tokens_spare: limit of new tokens by speech.
+    unsure: mean log-probability under which a final hearing is repeated in the full window.
+    doubtful: and under which it is dropped. no_speech: Whisper's own probability of no speech that drops a hearing
+        which is also below ``unsure``.
+    edge_ms: speech is trimmed to this much before and after what the second look called speech.
+    language_ms: so much speech decides the language.
+    """
+
+    margin_s: float = 2.0
+    least_s: float = 4.0
+    batch: int = 8
+    tokens_per_s: float = 8.0
+    tokens_spare: int = 12
+    unsure: float = -0.6
+    doubtful: float = -1.2
+    no_speech: float = 0.6
+    edge_ms: int = 300
+    language_ms: int = 2000
+
+
+@dataclass(slots=True)
+class _Window:
+    """One job on its way through the recognizer."""
+
+    job: HearingJob
+    sound: Sound
+    seen: Look
+    offset_ms: int
+    speech_ms: int
+    language: str = ""
+    encoded: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What one decoding said. pieces: (start tick, end tick, tokens)."""
+
+    pieces: tuple[tuple[int, int, tuple[int, ...]], ...]
+    score: float
+    no_speech: float
+    capped: bool
+
+
+class WhisperRecognizer:
+    """A ``ports.Recognizer``. Not safe for several threads at once; give each its own.
+
+    languages: those a call may be in; the first is assumed while too little was said to tell.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        compute_type: str = "int8",
+        threads: int = 1,
+        languages: Sequence[str] = ("en", "ja"),
+        recipe: Recipe | None = None,
+    ) -> None:
+        from faster_whisper import WhisperModel
+
+        try:
+            self._model = WhisperModel(
+                str(folder),
+                device=device,
+                compute_type=compute_type,
+                cpu_threads=threads,
+                num_workers=1,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise RecognizerFault(
+                f"the speech model in {folder.name} cannot be loaded",
+                code="model-unusable",
+                hint="check speech.model, speech.device and speech.compute_type",
+            ) from error
+        self._recipe = recipe or Recipe()
+        self._languages = tuple(languages) or ("en",)
+        self._one_by_one = self._model.model.device == "cpu"
+        self._tokenizers: dict[str, Any] = {}
+        self.again = 0
+        self.windows = 0
+
+    @property
+    def multilingual(self) -> bool:
+        """False for a model that hears English only."""
+        return bool(self._model.model.is_multilingual)
+
+    def hear(self, jobs: Sequence[HearingJob]) -> list[Hypothesis]:
+        """See ``ports.Recognizer``. Raises RecognizerFault when the model itself fails."""
+        answers: dict[int, Hypothesis] = {}
+        windows: dict[int, _Window] = {}
+        for number, job in enumerate(jobs):
+            window = self._window(job)
+            if window.seen.is_speech:
+                windows[number] = window
+            else:
+                noise = window.seen.tonal >= 0.5
+                answers[number] = _nothing(job, Dropped.NOISE if noise else Dropped.NO_SPEECH)
+        try:
+            for group in self._by_length(windows):
+                answers.update(self._hear_group(group))
+        except RuntimeError as error:
+            raise RecognizerFault("the speech model failed", code="model-failed") from error
+        return [answers[number] for number in range(len(jobs))]
+
+    def _window(self, job: HearingJob) -> _Window:
+        pcm = np.frombuffer(job.pcm[: len(job.pcm) // 2 * 2], "<i2").astype(np.float32) / 32768.0
+        sound = pcm if job.rate_hz == RATE_HZ or not pcm.size else soxr.resample(pcm, job.rate_hz, RATE_HZ)
+        seen = look(sound)
+        start_ms = max(0, seen.start_ms - self._recipe.edge_ms)
+        end_ms = min(len(sound) * 1000 // RATE_HZ, seen.end_ms + self._recipe.edge_ms)
+        sound = sound[start_ms * RATE_HZ // 1000 : end_ms * RATE_HZ // 1000][: FULL_S * RATE_HZ]
+        return _Window(job=job, sound=sound, seen=seen, offset_ms=start_ms, speech_ms=len(sound) * 1000 // RATE_HZ)
+
+    def _seconds(self, window: _Window) -> int:
+        wanted = max(self._recipe.least_s, window.speech_ms / 1000 + self._recipe.margin_s)
+        return min(FULL_S, math.ceil(wanted))
+
+    def _by_length(self, windows: dict[int, _Window]) -> list[tuple[int, dict[int, _Window]]]:
+        """Groups of one window length, at most ``batch`` each."""
+        lengths: dict[int, list[int]] = {}
+        for number, window in windows.items():
+            lengths.setdefault(self._seconds(window), []).append(number)
+        size = self._recipe.batch
+        return [
+            (seconds, {n: windows[n] for n in numbers[at : at + size]})
+            for seconds, numbers in sorted(lengths.items())
+            for at in range(0, len(numbers), size)
+        ]
+
+    def _hear_group(self, group: tuple[int, dict[int, _Window]]) -> dict[int, Hypothesis]:
+        seconds, windows = group
+        said = self._decode(list(windows.values()), seconds)
+        answers: dict[int, Hypothesis] = {}
+        for (number, window), one in zip(windows.items(), said, strict=True):
+            words, looped = self._words(window, one)
+            suspect = looped or one.capped or one.score < self._recipe.unsure
+            if suspect and window.job.final and seconds < FULL_S:
+                self.again += 1
+                one = self._decode([window], FULL_S)[0]
+                words, looped = self._words(window, one)
+            answers[number] = self._hypothesis(window, one, words)
+        return answers
+
+    def _decode(self, windows: list[_Window], seconds: int) -> list[_Said]:
+        import ctranslate2
+
+        self.windows += len(windows)
+        features = [self._features(window.sound, seconds) for window in windows]
+        model = self._model.model
+        if self._one_by_one:
+            encoded = [np.asarray(model.encode(ctranslate2.StorageView.from_array(f[None]))) for f in features]
+            view = ctranslate2.StorageView.from_array(np.concatenate(encoded))
+        else:
+            view = model.encode(ctranslate2.StorageView.from_array(np.stack(features)), to_cpu=False)
+        self._find_language(windows, view)
+        prompts = [self._prompt(window.language) for window in windows]
+        speech_s = max(window.speech_ms for window in windows) / 1000
+        limit = min(224, int(self._recipe.tokens_per_s * speech_s) + self._recipe.tokens_spare)
+        results = model.generate(
+            view,
+            prompts,
+            beam_size=1,
+            max_length=len(prompts[0]) + limit,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        return [self._said(window, result, limit) for window, result in zip(windows, results, strict=True)]
+
+    def _features(self, sound: Sound, seconds: int) -> Sound:
+        padded = np.pad(sound, (0, max(0, seconds * RATE_HZ - len(sound))))
+        mel = np.asarray(self._model.feature_extractor(padded, padding=0), dtype=np.float32)
+        frames = seconds * 100
+        return np.ascontiguousarray(np.pad(mel, ((0, 0), (0, max(0, frames - mel.shape[1]))))[:, :frames])
+
+    def _find_language(self, windows: list[_Window], view: Any) -> None:
+        for window in windows:
+            window.language = window.job.language if self.multilingual else "en"
+        unknown = [window for window in windows if not window.language]
+        if not unknown:
+            return
+        found = self._model.model.detect_language(view)
+        for window, odds in zip(windows, found, strict=True):
+            if not window.language:
+                known = {name.strip("<|>"): probability for name, probability in odds}
+                window.language = max(self._languages, key=lambda name: known.get(name, 0.0))
+
+    def _tokenizer(self, language: str) -> Any:
+        from faster_whisper.tokenizer import Tokenizer
+
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._model.hf_tokenizer, self.multilingual, task="transcribe", language=language
+            )
+        return self._tokenizers[language]
+
+    def _prompt(self, language: str) -> list[int]:
+        return list(self._tokenizer(language).sot_sequence)
+
+    def _said(self, window: _Window, result: Any, limit: int) -> _Said:
+        tokenizer = self._tokenizer(window.language)
+        first = tokenizer.timestamp_begin
+        pieces: list[tuple[int, int, tuple[int, ...]]] = []
+        start = 0
+        tokens: list[int] = []
+        ids = list(result.sequences_ids[0])
+        for token in ids:
+            if token >= first:
+                if tokens:
+                    pieces.append((start, token - first, tuple(tokens)))
+                    tokens = []
+                start = token - first
+            elif token < tokenizer.eot:
+                tokens.append(token)
+        if tokens:
+            pieces.append((start, max(start, window.speech_ms // TICK_MS), tuple(tokens)))
+        return _Said(
+            pieces=tuple(pieces),
+            score=float(result.scores[0]),
+            no_speech=float(result.no_speech_prob),
+            capped=len(ids) >= limit,
+        )
+
+    def _words(self, window: _Window, said: _Said) -> tuple[list[Word], bool]:
+        """The words with times on the call's clock, and whether a loop showed (it is said once then)."""
+        base_ms = window.job.start_ms + window.offset_ms
+        tokenizer = self._tokenizer(window.language)
+        words: list[Word] = []
+        for start, end, tokens in said.pieces:
+            if start * TICK_MS > window.speech_ms:
+                break
+            texts = [text for text in tokenizer.split_to_word_tokens(list(tokens))[0] if text]
+            end_ms = min(end * TICK_MS, window.speech_ms)
+            words += _spread(texts, base_ms + start * TICK_MS, base_ms + max(end_ms, start * TICK_MS), said.score)
+        forms = [spoken_form(word.text) for word in words]
+        length, times = loop_at_end(forms)
+        looped = times >= 3 or (times == 2 and length >= 2) or (len(said.pieces) > 1 and times == 2)
+        return (words[: without_loop(forms)], True) if looped else (words, False)
+
+    def _hypothesis(self, window: _Window, said: _Said, words: list[Word]) -> Hypothesis:
+        job, recipe = window.job, self._recipe
+        if not any(spoken_form(word.text) for word in words):
+            return _nothing(job, Dropped.NO_SPEECH)
+        if said.score < recipe.doubtful:
+            return _nothing(job, Dropped.DOUBTFUL)
+        if said.no_speech > recipe.no_speech and said.score < recipe.unsure:
+            return _nothing(job, Dropped.NO_SPEECH)
+        told = window.seen.speech_ms >= recipe.language_ms or bool(job.language) or not self.multilingual
+        return replace(_nothing(job, None), words=tuple(words), language=window.language if told else "")
+
+
+def _nothing(job: HearingJob, dropped: Dropped | None) -> Hypothesis:
+    return Hypothesis(
+        utterance=job.utterance,
+        revision=job.revision,
+        heard_to_ms=job.start_ms + len(job.pcm) * 500 // job.rate_hz,
+        final=job.final,
+        dropped=dropped,
+    )
+
+
+def _spread(texts: list[str], start_ms: int, end_ms: int, score: float) -> list[Word]:
+    """Words of one timestamped piece, their times by their share of its letters: good to some 100 ms, and free."""
+    total = sum(len(text) for text in texts) or 1
+    words, done = [], 0
+    for text in texts:
+        begin = start_ms + (end_ms - start_ms) * done // total
+        done += len(text)
+        words.append(
+            Word(
+                text=text,
+                start_ms=begin,
+                end_ms=start_ms + (end_ms - start_ms) * done // total,
+                probability=round(min(1.0, math.exp(score)), 3),
+            )
+        )
+    return words
