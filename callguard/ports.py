@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class HearingJob:
     leg: LegId
     utterance: UtteranceId
     revision: int
-    pcm: bytes
+    pcm: bytes = field(repr=False)
     rate_hz: int
     start_ms: int
     language: str

@@ -44,13 +44,13 @@ class Recipe:
     language_ms: so much speech decides the language.
     """
 
-    margin_s: float = 2.0
-    least_s: float = 4.0
+    margin_s: float = 2.5
+    least_s: float = 5.0
     batch: int = 8
     tokens_per_s: float = 8.0
     tokens_spare: int = 12
-    unsure: float = -0.6
-    doubtful: float = -1.2
+    unsure: float = -1.0
+    doubtful: float = -1.8
     no_speech: float = 0.6
     edge_ms: int = 300
     language_ms: int = 2000
@@ -268,7 +268,7 @@ class WhisperRecognizer:
         for start, end, tokens in said.pieces:
             if start * TICK_MS > window.speech_ms:
                 break
-            texts = [text for text in tokenizer.split_to_word_tokens(list(tokens))[0] if text]
+            texts = _with_punctuation(tokenizer.split_to_word_tokens(list(tokens))[0])
             end_ms = min(end * TICK_MS, window.speech_ms)
             words += _spread(texts, base_ms + start * TICK_MS, base_ms + max(end_ms, start * TICK_MS), said.score)
         forms = [spoken_form(word.text) for word in words]
@@ -296,6 +296,17 @@ def _nothing(job: HearingJob, dropped: Dropped | None) -> Hypothesis:
         final=job.final,
         dropped=dropped,
     )
+
+
+def _with_punctuation(texts: Sequence[str]) -> list[str]:
+    """Words with the marks that follow them; a mark by itself is no word."""
+    words: list[str] = []
+    for text in texts:
+        if words and not spoken_form(text):
+            words[-1] += text
+        elif text:
+            words.append(text)
+    return words
 
 
 def _spread(texts: list[str], start_ms: int, end_ms: int, score: float) -> list[Word]:

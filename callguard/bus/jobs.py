@@ -37,6 +37,9 @@ REPLY_PREFIX = "callguard:heard:"
 
 REPLIES_KEPT = 2_000
 REPLIES_TTL_S = 3_600
+SENDING_AT_ONCE = 16
+"""Connections that carry questions at the same time; the client's pool holds a hundred in all."""
+
 NEWEST_PREFIX = "callguard:hear:newest:"
 """Newest revision asked for an utterance: older ones still waiting are superseded."""
 
@@ -75,6 +78,8 @@ class HearingLine:
         self._open: dict[tuple[str, int], asyncio.Future[Hypothesis]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._offset = (-1e12, 0.0)
+        self._stopped = False
+        self._sending = asyncio.Semaphore(SENDING_AT_ONCE)
         self.workers = 0
         self.counts: Counter[str] = Counter()
 
@@ -89,6 +94,7 @@ class HearingLine:
 
     async def stop(self) -> None:
         """Give up every open question."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -118,8 +124,9 @@ class HearingLine:
     async def _send(self, job: HearingJob) -> None:
         topic = CALLER_JOBS if job.priority == 0 else AGENT_JOBS
         try:
-            now_ms = await self._server_ms()
-            async with asyncio.timeout(2), self._bus.client.pipeline(transaction=False) as pipe:
+            async with self._sending:
+                now_ms = await self._server_ms()
+            async with asyncio.timeout(2), self._sending, self._bus.client.pipeline(transaction=False) as pipe:
                 pipe.set(NEWEST_PREFIX + job.utterance, job.revision, ex=NEWEST_TTL_S)
                 pipe.xadd(topic.name, _job_fields(job, self._replies, now_ms), maxlen=topic.keep, approximate=True)
                 await pipe.execute()
@@ -139,11 +146,12 @@ class HearingLine:
 
     async def _read(self) -> None:
         after, wait_s = "0", 0.05
-        while True:
+        while not self._stopped:
             try:
                 got = await self._bus.client.xread({self._replies: after}, count=64, block=1000)
                 wait_s = 0.05
-            except _ERRORS:
+            except _ERRORS as error:
+                _heed_cancel(error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 2.0)
                 continue
@@ -165,10 +173,12 @@ class HearingLine:
         waiting.set_result(hypothesis)
 
     async def _watch(self) -> None:
-        while True:
+        while not self._stopped:
             await asyncio.sleep(1)
-            with contextlib.suppress(BusFault):
+            try:
                 await self._count_workers()
+            except BusFault as error:
+                _heed_cancel(error)
 
     async def _count_workers(self) -> None:
         try:
@@ -339,6 +349,13 @@ class JobSource:
     async def _drop(self, one: Taken, why: Dropped) -> None:
         self.counts[str(why)] += 1
         await self.give([one], [nothing_heard(one.job, why)])
+
+
+def _heed_cancel(error: BaseException) -> None:
+    """The client turns a cancellation that meets it in mid-read into an error of its own; make it one again."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def nothing_heard(job: HearingJob, why: Dropped) -> Hypothesis:

@@ -120,8 +120,12 @@ async def serve(
 async def _stay_alive(source: JobSource) -> None:
     while True:
         await asyncio.sleep(ALIVE_EVERY_S)
-        with contextlib.suppress(BusFault):
+        try:
             await source.say_alive()
+        except BusFault:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                return
 
 
 def _fault(job: HearingJob) -> Hypothesis:

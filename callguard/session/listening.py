@@ -299,20 +299,22 @@ class Listening:
         task.add_done_callback(self._tasks.discard)
 
     async def _hear(self, ear: _Ear, said: _Said, job: HearingJob) -> None:
-        clock = asyncio.get_running_loop().time
-        asked_s = clock()
         try:
             hypothesis = await self._one(job)
             tries = 1
-            while job.final and hypothesis.dropped is Dropped.FAULT and tries < FLUSH_TRIES and not self._steady:
+            while self._worth_another(hypothesis, tries):
                 await asyncio.sleep(tries * 0.5)
                 job = replace(job, deadline_ms=int(time.time() * 1000) + self._pace.deadline_ms)
                 hypothesis = await self._one(job)
                 tries += 1
         finally:
             said.in_flight -= 1
-        self._weigh((clock() - asked_s) * 1000, hypothesis)
         self._apply(ear, said, hypothesis)
+
+    def _worth_another(self, hypothesis: Hypothesis, tries: int) -> bool:
+        """A closed utterance whose hearing failed is asked for again, while anybody may be there to hear it."""
+        failed = hypothesis.final and hypothesis.dropped is Dropped.FAULT
+        return failed and tries < FLUSH_TRIES and not self._steady and self.state is not Hearing.NOT_LISTENING
 
     async def _one(self, job: HearingJob) -> Hypothesis:
         nothing = Hypothesis(
@@ -321,15 +323,19 @@ class Listening:
             heard_to_ms=job.start_ms + len(job.pcm) * 500 // job.rate_hz,
             final=job.final,
         )
+        clock = asyncio.get_running_loop().time
+        asked_s = clock()
         try:
             if self._steady:
                 return await self._line.hear(job)
             async with asyncio.timeout((self._pace.deadline_ms + self._pace.grace_ms) / 1000):
-                return await self._line.hear(job)
+                hypothesis = await self._line.hear(job)
         except TimeoutError:
-            return replace(nothing, dropped=Dropped.LATE)
+            hypothesis = replace(nothing, dropped=Dropped.LATE)
         except CallguardError:
-            return replace(nothing, dropped=Dropped.FAULT)
+            hypothesis = replace(nothing, dropped=Dropped.FAULT)
+        self._weigh((clock() - asked_s) * 1000, hypothesis)
+        return hypothesis
 
     def _apply(self, ear: _Ear, said: _Said, hypothesis: Hypothesis) -> None:
         if hypothesis.dropped is None:
@@ -358,8 +364,6 @@ class Listening:
 
     def _weigh(self, took_ms: float, hypothesis: Hypothesis) -> None:
         """Turn the knobs by how long a reply took."""
-        if self._steady:
-            return
         pace = self._pace
         if hypothesis.dropped in (Dropped.LATE, Dropped.FAULT):
             self._unheard += 1
