@@ -81,7 +81,8 @@ async def serve(
 
     Raises RecognizerFault after several failed batches in a row; their jobs were answered as FAULT.
     """
-    alive = asyncio.create_task(_stay_alive(source), name="worker-alive")
+    over = asyncio.Event()
+    alive = asyncio.create_task(_stay_alive(source, over), name="worker-alive")
     faults, wait_s, started = 0, 0.05, False
     try:
         while not stopping.is_set():
@@ -112,20 +113,19 @@ async def serve(
                     await asyncio.wait_for(stopping.wait(), wait_s)
                 wait_s = min(wait_s * 2, 2.0)
     finally:
-        alive.cancel()
-        await asyncio.gather(alive, return_exceptions=True)
+        over.set()
+        await alive
         await source.stop()
 
 
-async def _stay_alive(source: JobSource) -> None:
-    while True:
-        await asyncio.sleep(ALIVE_EVERY_S)
-        try:
+async def _stay_alive(source: JobSource, over: asyncio.Event) -> None:
+    """Ends by the event: a cancellation that meets the client in mid-command is not sure to arrive."""
+    while not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), ALIVE_EVERY_S)
+            return
+        with contextlib.suppress(BusFault):
             await source.say_alive()
-        except BusFault:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                return
 
 
 def _fault(job: HearingJob) -> Hypothesis:
