@@ -1,0 +1,110 @@
+"""``callguard bench``: measure on this machine, each figure beside its peer in the same run on the same sound."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+CACHE = Path(".sandbox/bench")
+"""Spoken sentences and unpacked models are kept here between runs."""
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON line a figure.")]
+Model = Annotated[str, typer.Option(help="Model by name or folder.")]
+
+
+class Figures:
+    """What a benchmark found: printed as a table on stdout, or as JSON lines."""
+
+    def __init__(self, bench: str, *, as_json: bool) -> None:
+        self._bench, self._json = bench, as_json
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, figure: str, ours: float, unit: str, peer: float | None = None, peer_name: str = "") -> None:
+        """One figure. peer: the same measured on something else in this run, None where there is no such thing."""
+        self._rows.append(
+            {"bench": self._bench, "figure": figure, "ours": ours, "peer": peer, "unit": unit, "peer_name": peer_name}
+        )
+
+    def show(self) -> None:
+        """Print them."""
+        for row in self._rows:
+            if self._json:
+                print(json.dumps(row))  # noqa: T201 - data on stdout
+            else:
+                peer = "" if row["peer"] is None else f"{row['peer_name']}: {row['peer']:.4g}"
+                print(f"{row['figure']:<44} {row['ours']:>10.4g} {row['unit']:<10} {peer}")  # noqa: T201
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - talk on stderr
+
+
+@app.command()
+def asr(
+    model: Model = "tiny.en",
+    clips: Annotated[int, typer.Option(min=1, help="Utterances to hear.")] = 40,
+    sounds: Annotated[Path | None, typer.Option(help="Asterisk's English sounds; default: spoken on the spot.")] = None,
+    texts: Annotated[Path | None, typer.Option(help="core-sounds-en.txt (or .gz) of those sounds.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Words wrong and work done: ours beside faster-whisper's own ``transcribe`` with its defaults."""
+    from callguard.commands.benchmarks.hearing import measure_asr
+
+    figures = Figures("asr", as_json=as_json)
+    measure_asr(figures.add, model=model, clips=clips, sounds=sounds, texts=texts, cache=CACHE, say=_say)
+    figures.show()
+
+
+@app.command()
+def calls(
+    calls: Annotated[int, typer.Option("--calls", min=1, help="Live calls.")] = 20,
+    model: Model = "tiny.en",
+    seconds: Annotated[int, typer.Option(min=5, help="How long.")] = 30,
+    workers: Annotated[int, typer.Option(min=1, help="Recognizer processes.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Live calls in real time through the tap server, the detector, the stream and the workers."""
+    from callguard.commands.benchmarks.live import measure_calls
+
+    figures = Figures("calls", as_json=as_json)
+    got = asyncio.run(measure_calls(calls=calls, model=model, seconds=seconds, workers=workers, cache=CACHE, say=_say))
+    got.tell(figures.add)
+    figures.show()
+
+
+@app.command()
+def capacity(
+    model: Model = "tiny.en",
+    seconds: Annotated[int, typer.Option(min=5, help="Seconds a step.")] = 20,
+    workers: Annotated[int, typer.Option(min=1, help="Recognizer processes.")] = 2,
+    most: Annotated[int, typer.Option(min=2, help="Try no more calls than this.")] = 128,
+    as_json: Json = False,
+) -> None:
+    """The largest number of calls whose p95 from end of words to committed words is under 1.5 s."""
+    from callguard.commands.benchmarks.live import find_capacity
+
+    figures = Figures("capacity", as_json=as_json)
+    found = asyncio.run(find_capacity(model=model, seconds=seconds, workers=workers, most=most, cache=CACHE, say=_say))
+    figures.add(f"calls at p95 under 1.5 s, {model}, {workers} workers", found, "calls")
+    figures.show()
+
+
+@app.command()
+def taps(
+    legs: Annotated[int, typer.Option(min=1, help="Legs that send sound.")] = 200,
+    seconds: Annotated[int, typer.Option(min=3, help="How long.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Legs through the tap server, the ring and the detector: work a leg, and how late a frame gets."""
+    from callguard.commands.benchmarks.live import measure_taps
+
+    figures = Figures("taps", as_json=as_json)
+    asyncio.run(measure_taps(figures.add, legs=legs, seconds=seconds, say=_say))
+    figures.show()

@@ -1,0 +1,1 @@
+"""What ``callguard bench`` runs."""

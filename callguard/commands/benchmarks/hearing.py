@@ -1,0 +1,102 @@
+"""Recognition alone: ours and faster-whisper's own, same model, same clips, one thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soxr
+from rapidfuzz.distance import Levenshtein
+
+from callguard.asr.models import ensure_model
+from callguard.asr.whisper import WhisperRecognizer
+from callguard.commands.benchmarks.sentences import Clip, recorded, spoken, words_of
+from callguard.model.ids import CallId, LegId, UtteranceId
+from callguard.ports import HearingJob
+
+PEER = "faster-whisper transcribe"
+SHORT_WORDS = 4
+
+
+class Add(Protocol):
+    """``bench.Figures.add``."""
+
+    def __call__(self, figure: str, ours: float, unit: str, peer: float | None = None, peer_name: str = "") -> None: ...
+
+
+def measure_asr(
+    add: Add,
+    *,
+    model: str,
+    clips: int,
+    sounds: Path | None,
+    texts: Path | None,
+    cache: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Hear every clip both ways and tell the figures."""
+    picked = recorded(sounds, texts, count=clips) if sounds and texts else spoken(cache)[:clips]
+    seconds = sum(clip.ms for clip in picked) / 1000
+    say(f"{len(picked)} utterances, {seconds:.0f} s of sound, model {model}")
+    folder = ensure_model(model, model_dir=cache / "models")
+    ours_text, ours_s = _ours(folder, picked)
+    peer_text, peer_s = _peer(folder, picked)
+    for name, longest in (("", 1_000), (f", up to {SHORT_WORDS} words", SHORT_WORDS)):
+        some = [n for n, clip in enumerate(picked) if len(words_of(clip.text)) <= longest]
+        if some:
+            said = [picked[n] for n in some]
+            ours, peer = _wer(said, [ours_text[n] for n in some]), _wer(said, [peer_text[n] for n in some])
+            add(f"words wrong{name}", ours, "%", peer, PEER)
+    add("CPU time over sound", ours_s / seconds, "", peer_s / seconds, PEER)
+    add("CPU time an utterance", 1000 * ours_s / len(picked), "ms", 1000 * peer_s / len(picked), PEER)
+
+
+def _wer(clips: list[Clip], heard: list[str]) -> float:
+    pairs = [(words_of(clip.text), words_of(text)) for clip, text in zip(clips, heard, strict=True)]
+    wrong = sum(Levenshtein.distance(said, got) for said, got in pairs)
+    return 100 * wrong / sum(len(said) for said, _ in pairs)
+
+
+def _ours(folder: Path, clips: list[Clip]) -> tuple[list[str], float]:
+    recognizer = WhisperRecognizer(folder)
+    order = sorted(range(len(clips)), key=lambda n: clips[n].ms)
+    texts = [""] * len(clips)
+    recognizer.hear([_job(0, clips[0])])
+    began = time.process_time()
+    for at in range(0, len(order), 8):
+        some = order[at : at + 8]
+        for n, hypothesis in zip(some, recognizer.hear([_job(n, clips[n]) for n in some]), strict=True):
+            texts[n] = "".join(word.text for word in hypothesis.words)
+    return texts, time.process_time() - began
+
+
+def _peer(folder: Path, clips: list[Clip]) -> tuple[list[str], float]:
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
+    began = time.process_time()
+    texts = []
+    for clip in clips:
+        sound = soxr.resample(np.frombuffer(clip.pcm, "<i2").astype(np.float32) / 32768, 8000, 16000)
+        segments, _ = model.transcribe(sound, language="en")
+        texts.append(" ".join(segment.text for segment in segments))
+    return texts, time.process_time() - began
+
+
+def _job(number: int, clip: Clip) -> HearingJob:
+    return HearingJob(
+        call=CallId("bench"),
+        leg=LegId("bench"),
+        utterance=UtteranceId(f"bench/{number}"),
+        revision=1,
+        pcm=clip.pcm,
+        rate_hz=8000,
+        start_ms=0,
+        language="en",
+        final=True,
+        priority=0,
+        deadline_ms=0,
+    )
