@@ -223,8 +223,8 @@ async def _worker(url: str, model: str, cache: Path) -> asyncio.subprocess.Proce
     folder = ensure_model(model, model_dir=cache / "models").resolve()
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "callguard",
+        "-c",
+        "from callguard.cli import main; main()",
         "worker",
         "--url",
         url,
