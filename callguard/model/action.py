@@ -262,6 +262,7 @@ class Decision:
     policy_hash: of the policy that decided.
     rung: the ladder position after this decision, 0 = nobody was warned.
     level: 0 quiet, 1 look, 2 urgent, 3 now: what the board shows.
+    refusal: why a press or an order was not carried out, None where it was.
     """
 
     at_ms: int
@@ -270,3 +271,4 @@ class Decision:
     policy_hash: str
     rung: int = 0
     level: int = 0
+    refusal: Refusal | None = None
