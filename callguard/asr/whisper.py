@@ -4,7 +4,7 @@ Whisper's encoder costs the same for one second as for thirty, because the usual
 the window is as long as its speech and a margin; each is encoded by itself and those of one length are decoded
 together, across calls. A short window makes the decoder repeat itself after the last word, so times are asked for,
 what lies after the speech is not believed, and whatever looks like a loop, runs into the limit or is unsure is
-heard again in the full window. Abuse words are never given as a prompt: Whisper then hears them in noise.
+heard again in a wider window. Abuse words are never given as a prompt: Whisper then hears them in noise.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ class Recipe:
     margin_s: silence after the speech. least_s: the shortest window.
     batch: most windows decoded together.
     tokens_per_s, tokens_spare: limit of new tokens by speech.
-    unsure: mean log-probability under which a final hearing is repeated in the full window.
+    unsure: mean log-probability under which a final hearing is repeated in a wider window.
     doubtful: and under which it is dropped. no_speech: Whisper's own probability of no speech that drops a hearing
         which is also below ``unsure``.
+    again_s: window of a repeated hearing, longer where the speech is.
     edge_ms: speech is trimmed to this much before and after what the second look called speech.
     language_ms: so much speech decides the language.
     """
@@ -52,6 +53,7 @@ class Recipe:
     unsure: float = -1.0
     doubtful: float = -1.8
     no_speech: float = 0.6
+    again_s: int = 12
     edge_ms: int = 300
     language_ms: int = 2000
 
@@ -174,9 +176,10 @@ class WhisperRecognizer:
         for (number, window), one in zip(windows.items(), said, strict=True):
             words, looped = self._words(window, one)
             suspect = looped or one.capped or one.score < self._recipe.unsure
-            if suspect and window.job.final and seconds < FULL_S:
+            wider = min(FULL_S, max(self._recipe.again_s, seconds * 2))
+            if suspect and window.job.final and seconds < wider:
                 self.again += 1
-                one = self._decode([window], FULL_S)[0]
+                one = self._decode([window], wider)[0]
                 words, looped = self._words(window, one)
             answers[number] = self._hypothesis(window, one, words)
         return answers
