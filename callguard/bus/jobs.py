@@ -78,7 +78,7 @@ class HearingLine:
         self._open: dict[tuple[str, int], asyncio.Future[Hypothesis]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._offset = (-1e12, 0.0)
-        self._stopped = False
+        self._stopping = asyncio.Event()
         self._sending = asyncio.Semaphore(SENDING_AT_ONCE)
         self.workers = 0
         self.counts: Counter[str] = Counter()
@@ -94,10 +94,12 @@ class HearingLine:
 
     async def stop(self) -> None:
         """Give up every open question."""
-        self._stopped = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stopping.set()
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=3)
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         for waiting in self._open.values():
             waiting.cancel()
@@ -146,9 +148,9 @@ class HearingLine:
 
     async def _read(self) -> None:
         after, wait_s = "0", 0.05
-        while not self._stopped:
+        while not self._stopping.is_set():
             try:
-                got = await self._bus.client.xread({self._replies: after}, count=64, block=1000)
+                got = await self._bus.client.xread({self._replies: after}, count=64, block=250)
                 wait_s = 0.05
             except _ERRORS as error:
                 _heed_cancel(error)
@@ -173,8 +175,10 @@ class HearingLine:
         waiting.set_result(hypothesis)
 
     async def _watch(self) -> None:
-        while not self._stopped:
-            await asyncio.sleep(1)
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1)
+                return
             try:
                 await self._count_workers()
             except BusFault as error:
