@@ -127,7 +127,9 @@ def _unhold(m: Headers, at_ms: int) -> e.PbxEvent:
 
 
 def _hangup_asked(m: Headers, at_ms: int) -> e.PbxEvent:
-    return e.HangupAsked(at_ms=at_ms, seen=seen(m))
+    """A request without a cause is a plain hang-up."""
+    why = cause(m)
+    return e.HangupAsked(at_ms=at_ms, seen=seen(m), cause="normal" if why == "unknown" else why)
 
 
 def _hung_up(m: Headers, at_ms: int) -> e.PbxEvent:

@@ -106,12 +106,13 @@ def now_ms() -> int:
 
 @dataclass(slots=True)
 class _Tapping:
-    """One leg that should be heard. token: of the try under way. up: it delivers."""
+    """One leg that should be heard. token: of the try under way. trying: a task sees to it. up: it delivers."""
 
     call_id: CallId
     leg: Leg
     token: str = ""
     up: bool = False
+    trying: bool = False
     connected: asyncio.Event | None = None
     ended: str = ""
 
@@ -301,8 +302,8 @@ class Pbx:
         self._calls, news = resync(self._calls, snapshot)
         self._tell(news)
         self._synced = True
-        for leg_id in [k for k, t in self._tapping.items() if not t.up and not t.token]:
-            self._spawn(self._keep_tapped(self._tapping[leg_id]))
+        for tapping in [t for t in self._tapping.values() if not t.up]:
+            self._spawn(self._keep_tapped(tapping))
         if self._on_link is not None:
             self._safely(self._on_link, True, "restarted" if restarted else "", now_ms())
 
@@ -378,6 +379,15 @@ class Pbx:
 
     async def _keep_tapped(self, tapping: _Tapping) -> None:
         """Try until the tap is up, the leg is gone, or trying is no use."""
+        if tapping.trying:
+            return
+        tapping.trying = True
+        try:
+            await self._try_taps(tapping)
+        finally:
+            tapping.trying = False
+
+    async def _try_taps(self, tapping: _Tapping) -> None:
         reason = "tap-refused"
         for wait_s in TAP_TRIES_S:
             await asyncio.sleep(wait_s)

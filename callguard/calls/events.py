@@ -155,6 +155,7 @@ class HangupAsked:
 
     at_ms: int
     seen: Seen
+    cause: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class Channel:
     marked: something said that an agent sits here (a queue, or our pre-dial mark).
     queue: the queue it waits in, or last waited in.
     waiting: it waits there now.
-    leaving: asked to hang up.
+    leaving: asked to hang up, with this cause; "" where nobody asked.
     zombie: its body moved to another channel (masquerade).
     spies_on: the channel that it listens to.
     consulting: an agent asks a colleague over it in the middle of a call.
@@ -58,7 +58,7 @@ class Channel:
     marked: bool = False
     queue: str = ""
     waiting: bool = False
-    leaving: bool = False
+    leaving: str = ""
     zombie: bool = False
     spies_on: str = ""
     consulting: bool = False
@@ -201,7 +201,8 @@ class Draft:
                 moved,
                 up=True,
                 was_bridged=True,
-                leaving=False,
+                leaving="",
+                held=channel.held and channel.bridge == bridge,
                 answered_ms=at_ms if channel.answered_ms is None else channel.answered_ms,
             )
         self.put(moved)
@@ -345,7 +346,7 @@ def _held(draft: Draft, event: e.Held) -> None:
 def _hangup_asked(draft: Draft, event: e.HangupAsked) -> None:
     channel = draft.meet(event.seen, event.at_ms)
     if channel is not None:
-        draft.put(replace(channel, leaving=True))
+        draft.put(replace(channel, leaving=event.cause))
 
 
 def _hung_up(draft: Draft, event: e.HungUp) -> None:

@@ -407,7 +407,9 @@ class _Settling:
             self.news.append(CallEnded(call=ended, at_ms=self._at_ms, cause=cause))
 
     def _cause(self, channel_id: str) -> str:
-        return self._draft.lost.get(channel_id) or self._facts.gone.get(channel_id) or "unknown"
+        channel = self._facts.channels.get(channel_id)
+        asked = channel.leaving if channel is not None else ""
+        return self._draft.lost.get(channel_id) or self._facts.gone.get(channel_id) or asked or "unknown"
 
     def _tell(self, before: Guarded, after: Guarded) -> Guarded:
         """News of the difference. Before CallBegan nothing is told."""
