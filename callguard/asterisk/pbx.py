@@ -2,7 +2,8 @@
 
 ``Pbx`` ties the manager link, the call tracker, the tap server and the switchboard together. It taps by itself:
 every leg that comes up is tapped (where ``may_tap`` allows it), a tap that is lost is made again, and a leg that
-goes down has its tap closed. The shell only listens.
+goes down has its tap closed. The shell only listens. A supervisor's leg is not tapped: Asterisk lets nobody spy on
+a channel that spies itself (app_chanspy.c, AST_FLAG_SPYING).
 
 All callbacks are plain functions, called in order on the event loop; they must return at once (put the thing on a
 queue). An exception in one is logged and stops nothing else.
@@ -34,7 +35,7 @@ from callguard.calls.tracker import Calls, apply, place, resync
 from callguard.model.action import Refusal
 from callguard.model.call import Call, CallNews, Leg, LegDown, LegUp
 from callguard.model.errors import AmiFault, CallguardError
-from callguard.model.ids import CallId, LegId
+from callguard.model.ids import CallId, LegId, Role
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,12 @@ TAP_TRIES_S = (0.0, 0.2, 1.0, 5.0, 15.0)
 
 TAP_UP_S = 4.0
 """So long a tap may take to connect after Asterisk said it was made."""
+
+BRIEF_MS = 5000
+"""A tap that lasted less is a brief one."""
+
+BRIEF_TAPS = 5
+"""So many brief taps of one leg in a row, then no more."""
 
 STRAY_S = 2.0
 """So long a tap's channel may live on after its socket was closed, before it is hung up."""
@@ -115,6 +122,8 @@ class _Tapping:
     trying: bool = False
     connected: asyncio.Event | None = None
     ended: str = ""
+    up_ms: int = 0
+    brief: int = 0
 
 
 class Pbx:
@@ -341,7 +350,7 @@ class Pbx:
 
     def _want_tap(self, call_id: CallId, leg: Leg) -> None:
         call = self._calls.call(call_id)
-        if call is None or leg.id in self._tapping:
+        if call is None or leg.id in self._tapping or leg.role is Role.SUPERVISOR:
             return
         if self._may_tap is not None and not self._allowed(call, leg):
             return
@@ -430,7 +439,7 @@ class Pbx:
         tapping = self._by_token.get(token)
         if tapping is None:
             return
-        tapping.up = True
+        tapping.up, tapping.up_ms = True, now_ms()
         if tapping.connected is not None:
             tapping.connected.set()
         self._tell_tap(tapping, TapState.UP, "")
@@ -440,13 +449,15 @@ class Pbx:
         if tapping is None or tapping.token != token:
             return
         tapping.up, tapping.token, tapping.ended = False, "", reason
-        self._tell_tap(tapping, TapState.FAILED if reason == "not-linear" else TapState.LOST, reason)
-        if reason not in ("not-linear", "stopped") and self._tapping.get(tapping.leg.id) is tapping:
+        tapping.brief = tapping.brief + 1 if now_ms() - tapping.up_ms < BRIEF_MS else 0
+        hopeless = reason == "not-linear" or tapping.brief >= BRIEF_TAPS
+        self._tell_tap(tapping, TapState.FAILED if hopeless else TapState.LOST, reason)
+        if not hopeless and reason != "stopped" and self._tapping.get(tapping.leg.id) is tapping:
             self._spawn(self._tap_again(tapping))
 
     async def _tap_again(self, tapping: _Tapping) -> None:
         """Wait whether the leg is just hanging up before tapping anew."""
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5 * (1 + tapping.brief))
         await self._keep_tapped(tapping)
 
     def _tell_tap(self, tapping: _Tapping, state: TapState, reason: str) -> None:

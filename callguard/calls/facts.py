@@ -32,7 +32,9 @@ class Channel:
     """One channel.
 
     dialled_by: the channel that rang this one, "" for one that came in.
-    interface: the queue member it was dialled as, as the queue spells it.
+    member: the queue member it was dialled as, as the queue spells it; QueuePause needs exactly this.
+    interface: where our mark or a pickup says that it is, "" where neither spoke.
+    picked: somebody else's phone took it over.
     marked: something said that an agent sits here (a queue, or our pre-dial mark).
     queue: the queue it waits in, or last waited in.
     waiting: it waits there now.
@@ -54,7 +56,9 @@ class Channel:
     was_bridged: bool = False
     held: bool = False
     dialled_by: str = ""
+    member: str = ""
     interface: str = ""
+    picked: bool = False
     marked: bool = False
     queue: str = ""
     waiting: bool = False
@@ -331,10 +335,17 @@ def _attended(draft: Draft, event: e.AttendedTransfer) -> None:
 
 
 def _picked_up(draft: Draft, event: e.PickedUp) -> None:
+    """Either of the two channels lives on (that differs by release); whichever it is sits at the picker's phone."""
     by = draft.meet(event.by, event.at_ms)
     target = draft.meet(event.target, event.at_ms)
-    if by is not None and target is not None:
-        draft.put(replace(target, interface=by.endpoint))
+    if target is not None:
+        draft.put(replace(target, interface=by.endpoint, picked=True) if by is not None else target)
+    if by is None:
+        return
+    dialled_by = by.dialled_by or (target.dialled_by if target is not None else "")
+    if dialled_by and dialled_by != by.id:
+        draft.link("dialled", dialled_by, by.id)
+    draft.put(replace(by, interface=by.endpoint, picked=True, marked=True, dialled_by=dialled_by))
 
 
 def _held(draft: Draft, event: e.Held) -> None:
@@ -375,7 +386,7 @@ def _agent_offered(draft: Draft, event: e.AgentOffered) -> None:
         draft.put(replace(caller, queue=event.queue))
     channel = _dial(draft, event.caller, event.to, event.at_ms)
     if channel is not None:
-        draft.put(replace(channel, marked=True, interface=channel.interface or event.interface))
+        draft.put(replace(channel, marked=True, member=event.interface or channel.member))
 
 
 def _member_paused(draft: Draft, event: e.MemberPaused) -> None:

@@ -14,7 +14,7 @@ from callguard.calls.facts import Channel, Facts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Persons reached from a caller, each with the interface it was dialled as ("" where nobody dialled it).
+    """Persons reached from a caller, each with the queue member it was dialled as ("" where no queue did).
 
     talking: over bridges and answered Local channels alone. ringing: along a dial that has not ended in a bridge.
     """
@@ -58,7 +58,7 @@ def reach(facts: Facts, anchor: str, others: frozenset[str]) -> Reach:
             if there is None or there_id in met or there_id in others:
                 continue
             met.add(there_id)
-            known_as = there.interface or via
+            known_as = there.member or via
             if there.local is not None and not there.zombie:
                 ways.append((there_id, known_as, bridged))
             elif there.person:

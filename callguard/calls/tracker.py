@@ -36,6 +36,7 @@ class Guarded:
     anchor: the caller's channel. began: CallBegan was told. up: legs whose LegUp was told.
     talking: legs that now hear the caller.
     moved: a transfer that was announced and whose new leg has not come yet: (kind, from leg).
+    told: transfers told already.
     """
 
     call: Call
@@ -44,6 +45,7 @@ class Guarded:
     up: frozenset[str] = frozenset()
     talking: frozenset[str] = frozenset()
     moved: tuple[str, str] | None = None
+    told: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,11 +380,9 @@ class _Settling:
             if channel is None or self._members.get(leg_id) != call_id:
                 continue
             old = before.call.leg(LegId(leg_id))
-            via = reached.talking.get(leg_id) or reached.ringing.get(leg_id) or (old.interface if old else "")
+            member = reached.talking.get(leg_id) or reached.ringing.get(leg_id) or ""
             role = Role.CALLER if leg_id == anchor.id else Role.AGENT
-            legs.append(
-                _leg(channel, role, "" if role is Role.CALLER else channel.interface or via or channel.endpoint)
-            )
+            legs.append(_leg(channel, role, "" if role is Role.CALLER else _sits_at(channel, member, old)))
         for leg in list(legs):
             for spy_id in sorted(self._facts.spies.get(leg.id, frozenset())):
                 spy = self._here(spy_id)
@@ -399,7 +399,9 @@ class _Settling:
             self._past[leg.id] = call.id
             if before.began:
                 self.news.append(LegDown(call_id=call.id, leg_id=leg.id, at_ms=self._at_ms, cause=self._cause(leg.id)))
-        self._members.pop(before.anchor, None)
+        for leftover in [m for m, owner in self._members.items() if owner == call.id]:
+            del self._members[leftover]
+            self._past[leftover] = call.id
         self._past[before.anchor] = call.id
         del self._guarded[call.id]
         if before.began:
@@ -461,7 +463,7 @@ class _Settling:
     def _move(self, kind: str, from_leg: str) -> None:
         call_id = self._call_of(from_leg)
         guarded = self._guarded.get(call_id) if call_id is not None else None
-        if guarded is not None and guarded.anchor != from_leg:
+        if guarded is not None and guarded.anchor != from_leg and (kind, from_leg) not in guarded.told:
             self._guarded[guarded.call.id] = replace(guarded, moved=(kind, from_leg))
 
     def tell_transfers(self) -> None:
@@ -471,24 +473,33 @@ class _Settling:
                 continue
             kind, from_leg = guarded.moved
             agents = [leg for leg in guarded.call.of_role(Role.AGENT) if leg.id in guarded.up]
+            talking = [leg for leg in agents if leg.id in guarded.talking]
             if kind == "pickup":
-                to = next((leg for leg in agents if leg.id == from_leg), None)
+                to = talking[-1] if talking else None
             elif from_leg in guarded.talking:
                 continue
             else:
-                to = next((leg for leg in reversed(agents) if leg.id != from_leg and leg.id in guarded.talking), None)
+                to = next((leg for leg in reversed(talking) if leg.id != from_leg), None)
             if to is None:
                 continue
-            self._guarded[call_id] = replace(guarded, moved=None)
+            self._guarded[call_id] = replace(guarded, moved=None, told=guarded.told | {guarded.moved})
             self.news.append(
                 Transferred(
                     call_id=call_id,
                     kind=kind,
-                    from_leg=None if kind == "pickup" else LegId(from_leg),
+                    from_leg=LegId(from_leg) if to.id != from_leg else None,
                     to_leg=to.id,
                     at_ms=self._at_ms,
                 )
             )
+
+
+def _sits_at(channel: Channel, member: str, old: Leg | None) -> str:
+    """The interface of an agent's leg: a pickup's phone, the queue's member, what was known, our mark, the name."""
+    known = old.interface if old is not None and old.interface != channel.endpoint else ""
+    if channel.picked:
+        return channel.interface
+    return member or known or channel.interface or channel.endpoint
 
 
 def _leg(channel: Channel, role: Role, interface: str) -> Leg:
