@@ -252,7 +252,7 @@ async def test_a_message_without_end_is_given_up(manager: FakeManager, watcher: 
     await watcher.link.wait_up(5)
 
 
-async def test_another_server_is_told_apart(unused_tcp_port_factory: object = None) -> None:
+async def test_another_server_is_told_apart() -> None:
     async def smtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail ready\r\n")
         await reader.read()

@@ -120,7 +120,8 @@ async def test_swapped_order_of_two_legs_mixes_nothing(ears: Ears) -> None:
     second.write(b"\x00\x00\x00")
     async with asyncio.timeout(5):
         while len(ears.ends) < 2:
-            await asyncio.sleep(0.01)
+            ears.ended.clear()
+            await ears.ended.wait()
     assert {(t, pcm[0]) for t, _, pcm in ears.frames} == {(one, 1), (two, 2)}
     for writer in (first, second):
         writer.close()
