@@ -248,7 +248,7 @@ def _renamed(draft: Draft, event: e.Renamed) -> None:
     names[event.new] = channel.id
     if event.new.endswith("<MASQ>"):
         draft.write("masq")[event.old] = channel.id
-        draft.put(replace(channel, name=event.new, zombie=True))
+        draft.put(replace(channel, name=event.new))
         return
     giver_id = draft.read("masq").get(event.new, "")
     giver = draft.get(giver_id) if giver_id and giver_id != channel.id else None
@@ -258,7 +258,7 @@ def _renamed(draft: Draft, event: e.Renamed) -> None:
     renamed = replace(channel, name=event.new, zombie=zombie)
     if giver is not None:
         draft.moved[giver.id] = channel.id
-        draft.touched.add(giver.id)
+        draft.put(replace(giver, zombie=True))
         renamed = replace(
             renamed,
             up=giver.up,

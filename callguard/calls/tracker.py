@@ -91,13 +91,15 @@ def apply(calls: Calls, event: e.PbxEvent) -> tuple[Calls, list[CallNews]]:
 
 def resync(calls: Calls, snapshot: e.Snapshot) -> tuple[Calls, list[CallNews]]:
     """Compare with all that exists now: what vanished has ended, what is new is adopted and marked partial."""
+    if snapshot.restarted:
+        over, ended = resync(calls, e.Snapshot(at_ms=snapshot.at_ms))
+        fresh, adopted = resync(Calls(digits=over.digits), replace(snapshot, restarted=False))
+        return fresh, [*ended, *adopted]
     draft = Draft(calls.facts)
     found = {c.seen.id: c for c in snapshot.channels if not c.seen.ours}
     for channel in list(calls.facts.channels.values()):
-        if snapshot.restarted or channel.id not in found:
+        if channel.id not in found:
             draft.forget(channel, "unknown")
-    if snapshot.restarted:
-        draft.write("gone").clear()
     for one in found.values():
         _adopt(draft, one, snapshot)
     for one in found.values():
@@ -155,7 +157,7 @@ def _adopt(draft: Draft, one: e.ChannelFound, snapshot: e.Snapshot) -> None:
             born_ms=snapshot.at_ms - one.age_ms,
             marked=one.application == "AppQueue" or (dialled and one.marked),
             queue=queue,
-            interface=_interface(channel, snapshot.interfaces) if dialled else "",
+            member=_interface(channel, snapshot.interfaces) if one.application == "AppQueue" else "",
         )
     draft.place(channel, one.bridge, snapshot.at_ms)
 
