@@ -188,6 +188,7 @@ class Pbx:
         )
         self._tapping: dict[LegId, _Tapping] = {}
         self._by_token: dict[str, _Tapping] = {}
+        self._ears: dict[str, Callable[[list[tuple[int, bytes]]], None]] = {}
         self._own_alive: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._began_at = ""
@@ -232,6 +233,28 @@ class Pbx:
     def place(self, uniqueid: str) -> tuple[CallId, LegId] | None:
         """Which leg of which call this channel stands for (a Local half stands for the leg behind it)."""
         return place(self._calls, uniqueid)
+
+    async def open_ear(self, leg: Leg, on_frames: Callable[[list[tuple[int, bytes]]], None]) -> str:
+        """A second tap that hears both ways of a leg: what it says, and what is played to it. Returns its token.
+
+        Raises TapFault or AmiFault where it could not be made; the call goes on either way.
+        """
+        token = str(uuid.uuid4())
+        self._ears[token] = on_frames
+        self._taps.expect(token)
+        try:
+            await self.switchboard.tap(leg, token=token, whole=True)
+        except BaseException:
+            self._ears.pop(token, None)
+            self._taps.close(token)
+            raise
+        return token
+
+    async def close_ear(self, token: str) -> None:
+        """End such a tap."""
+        self._ears.pop(token, None)
+        self._taps.close(token)
+        self._spawn(self._sweep(f"{e.OWN_PREFIX}{token}"))
 
     def health(self) -> PbxHealth:
         """See PbxHealth."""
@@ -465,6 +488,10 @@ class Pbx:
             self._safely(self._on_tap, tapping.call_id, tapping.leg.id, state, reason, now_ms())
 
     def _frames(self, token: str, stamped: list[tuple[int, bytes]]) -> None:
+        ear = self._ears.get(token)
+        if ear is not None:
+            self._safely(ear, stamped)
+            return
         tapping = self._by_token.get(token)
         if tapping is not None:
             self._safely(self._on_frames, tapping.call_id, tapping.leg.id, stamped)

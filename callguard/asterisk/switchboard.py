@@ -117,14 +117,17 @@ class AmiSwitchboard:
 
     # taps
 
-    async def tap(self, leg: Leg, *, token: str) -> None:
-        """Start one leg's tap. Raises TapFault where Asterisk did not make it, AmiFault where it did not say."""
+    async def tap(self, leg: Leg, *, token: str, whole: bool = False) -> None:
+        """Start one leg's tap. whole: hear also what is sent to it (without ChanSpy's ``o``).
+
+        Raises TapFault where Asterisk did not make it, AmiFault where it did not say.
+        """
         answer = await self._link.ask(
             {
                 "Action": "Originate",
                 "Channel": f"AudioSocket/{self._tap_address()}/{uuid.UUID(token)}/c(slin)",
                 "Application": "ChanSpy",
-                "Data": f"{clean.channel(leg.id)},quESo",
+                "Data": f"{clean.channel(leg.id)},{'quES' if whole else 'quESo'}",
                 "ChannelId": f"{e.OWN_PREFIX}{token}",
                 "Timeout": "5000",
             },

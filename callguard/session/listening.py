@@ -149,6 +149,7 @@ class Listening:
         self._ears: dict[LegId, _Ear] = {}
         self._calls: dict[CallId, list[_Ear]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asked_by: Counter[CallId] = Counter()
         self._stretch = 1.0
         self._unheard = 0
         self._callers_only = False
@@ -160,6 +161,10 @@ class Listening:
     def pending(self) -> int:
         """Hearings under way."""
         return len(self._tasks)
+
+    def pending_of(self, call: CallId) -> int:
+        """Hearings of this call under way."""
+        return self._asked_by[call]
 
     @property
     def step_ms(self) -> int:
@@ -293,6 +298,7 @@ class Listening:
             deadline_ms=int(time.time() * 1000) + self._pace.deadline_ms,
         )
         said.in_flight += 1
+        self._asked_by[ear.call] += 1
         self.counts["asked"] += 1
         task = asyncio.get_running_loop().create_task(self._hear(ear, said, job))
         self._tasks.add(task)
@@ -309,6 +315,9 @@ class Listening:
                 tries += 1
         finally:
             said.in_flight -= 1
+            self._asked_by[ear.call] -= 1
+            if not self._asked_by[ear.call]:
+                del self._asked_by[ear.call]
         self._apply(ear, said, hypothesis)
 
     def _worth_another(self, hypothesis: Hypothesis, tries: int) -> bool:
