@@ -1,0 +1,243 @@
+"""The store as everyone uses it: ports.CaseStore, the tracks, and the reading side. Blocking and thread-safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from callguard.model.case import CaseOpened, CaseStatus, Record, Segment
+from callguard.model.errors import StoreFault
+from callguard.model.ids import CallId, CaseId
+from callguard.store import reading, tables
+from callguard.store.cases import append_records, case_of_call, end_call, insert_case, insert_segment
+from callguard.store.chain import plain
+from callguard.store.connection import Database
+from callguard.store.folder import track_and_take
+from callguard.store.keyring import CallerMarks
+from callguard.store.reading import CaseFilter, CaseLine, CasePage, CaseView, Hit, StoredRecord
+from callguard.store.tracks import TrackFolder
+from callguard.store.trail import AuditLine, append_audit, first_break, read_audit
+
+SYSTEM = "callguard"
+"""Who the audit names for what callguard does by itself."""
+
+EVERY = CaseFilter()
+
+
+def utc_now() -> datetime:
+    """The wall clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """Cases, their sound and the audit. Every writing call returns when the data is durable.
+
+    clock: wall time, aware UTC; tests give their own.
+    """
+
+    def __init__(
+        self, database: Database, *, segments: Path, keys: Path, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._marks = CallerMarks(keys)
+        self.keys = keys
+        self.segments = segments
+        self._tracks = TrackFolder(segments, register=self._register)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One durable transaction, for the desk's own tables within ``callguard/store/``. Raises StoreFault."""
+        with self._database.writing() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view, for the desk's own tables within ``callguard/store/``. Raises StoreFault."""
+        with self._database.reading() as connection:
+            yield connection
+
+    def now(self) -> datetime:
+        """The store's wall clock, aware UTC."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Sync and close everything. Growing tracks stay for ``repair``."""
+        self._tracks.close()
+        self._database.close()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for the desk's own rooms within ``callguard/store/``."""
+        return self._database.engine
+
+    # ports.CaseStore
+
+    def open_case(self, opened: CaseOpened) -> CaseId:
+        """Open the case of this call with its first record, or return the one there is."""
+        with self.writing() as connection:
+            known = case_of_call(connection, opened.call)
+            if known is not None:
+                return known
+            now = self.now()
+            mark = self._marks.mark(opened.caller_number)
+            case = insert_case(connection, opened, mark=mark, now=now)
+            data = {"by": opened.flagged_by, "policy": opened.policy_hash}
+            append_audit(connection, at=now, who=SYSTEM, verb="case-opened", thing=case, data=data)
+            return case
+
+    def open_case_of(self, call: CallId) -> CaseId | None:
+        """The case of this call, None where nobody flagged it."""
+        with self.reading() as connection:
+            return case_of_call(connection, call)
+
+    def records(self, case: CaseId) -> tuple[StoredRecord, ...]:
+        """The story of a case so far, in order."""
+        with self.reading() as connection:
+            return reading.read_records(connection, case)
+
+    def append(self, case: CaseId, records: Sequence[Record]) -> None:
+        """Add lines to the story, in order."""
+        if records:
+            with self.writing() as connection:
+                append_records(connection, case, records, now=self.now())
+
+    def add_segment(self, segment: Segment) -> None:
+        """Note a finished piece of sound; again for a known one does nothing. ``tracks().finish`` has done it."""
+        self._register([segment])
+
+    def close_call(self, case: CaseId, *, ended_at: datetime, ended_ms: int) -> None:
+        """The call is over; the first word about it counts. The audit keeps the story's last link."""
+        with self.writing() as connection:
+            line = reading.read_line(connection, case)
+            if line is None:
+                raise StoreFault("there is no such case", code="no-such-case")
+            if end_call(connection, case, ended_at=ended_at, ended_ms=ended_ms):
+                data = {"records": line.record_count, "records_hash": line.record_hash, "ended_ms": ended_ms}
+                append_audit(connection, at=self.now(), who=SYSTEM, verb="call-ended", thing=case, data=data)
+
+    def audit(self, *, who: str, verb: str, thing: str, data: dict[str, object]) -> None:
+        """Add one line to the audit. No personal data of callers: name the case, not the number."""
+        with self.writing() as connection:
+            append_audit(connection, at=self.now(), who=who, verb=verb, thing=thing, data=data)
+
+    # sound
+
+    def tracks(self) -> TrackFolder:
+        """The growing sound of flagged calls."""
+        return self._tracks
+
+    def repair(self) -> list[Segment]:
+        """Finish and register what a dead daemon left half-written. The daemon calls it once, at its start."""
+        return self._tracks.repair(registered=self._take_known)
+
+    # callers by keyed hash
+
+    def mark(self, number: str) -> str:
+        """The keyed hash of a number, "" where it has no digits."""
+        return self._marks.mark(number)
+
+    def note_call(self, number: str, at: datetime, rung: int, *, call: str = "") -> None:
+        """Count a call of this number and the ladder's position in it. The number itself is not kept.
+
+        call: the same call noted again raises its rung and is not counted twice.
+        """
+        mark = self._marks.mark(number)
+        if not mark:
+            return
+        noted = tables.calls_noted
+        with self.writing() as connection:
+            key = plain(call) or None
+            known = connection.execute(sa.select(noted.c.id, noted.c.rung).where(noted.c.call == key)).first()
+            if known is not None:
+                connection.execute(noted.update().where(noted.c.id == known.id).values(rung=max(known.rung, rung)))
+                return
+            connection.execute(noted.insert().values(caller_mark=mark, at=at, rung=rung, call=key))
+
+    def earlier_calls(self, number: str, *, since: datetime) -> tuple[int, int]:
+        """(how many calls of this number were noted since, the highest rung in them); (0, 0) for no number."""
+        mark = self._marks.mark(number)
+        if not mark:
+            return (0, 0)
+        noted = tables.calls_noted
+        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(noted.c.rung), 0))
+        with self.reading() as connection:
+            count, rung = connection.execute(query.where(noted.c.caller_mark == mark, noted.c.at >= since)).one()
+        return (int(count), int(rung))
+
+    # reading
+
+    def list_cases(self, wanted: CaseFilter = EVERY, *, limit: int = 50, after: str = "") -> CasePage:
+        """One page of cases, newest first."""
+        with self.reading() as connection:
+            return reading.list_cases(connection, wanted, limit=limit, after=after)
+
+    def count_cases(self, wanted: CaseFilter = EVERY) -> int:
+        """How many cases there are of these."""
+        with self.reading() as connection:
+            return reading.count_cases(connection, wanted)
+
+    def case(self, case: CaseId) -> CaseView | None:
+        """One whole case, None where there is none."""
+        with self.reading() as connection:
+            return reading.read_case(connection, case)
+
+    def case_line(self, case: CaseId) -> CaseLine | None:
+        """One case without its story."""
+        with self.reading() as connection:
+            return reading.read_line(connection, case)
+
+    def search(self, words: str, wanted: CaseFilter = EVERY, *, limit: int = 50) -> tuple[Hit, ...]:
+        """Places where this phrase was said, newest first."""
+        with self.reading() as connection:
+            return reading.search_words(connection, words, wanted, limit=limit)
+
+    def audit_lines(self, *, thing: str | None = None, after: int = 0) -> list[AuditLine]:
+        """The audit in order: of one thing, or all."""
+        with self.reading() as connection:
+            return list(read_audit(connection, thing=thing, after=after))
+
+    def audit_break(self) -> int | None:
+        """The number of the first audit line that was changed or is missing, None if the chain holds."""
+        with self.reading() as connection:
+            return first_break(connection)
+
+    # the desk
+
+    def set_status(self, case: CaseId, status: CaseStatus, *, who: str) -> None:
+        """Move a case on. Written to the audit."""
+        with self.writing() as connection:
+            line = reading.read_line(connection, case)
+            if line is None:
+                raise StoreFault("there is no such case", code="no-such-case")
+            connection.execute(tables.cases.update().where(tables.cases.c.id == case).values(status=status))
+            data = {"from": str(line.status), "to": str(status)}
+            append_audit(connection, at=self.now(), who=who, verb="status", thing=case, data=data)
+
+    def assign(self, case: CaseId, *, to: str, who: str) -> None:
+        """Give a case to a person, "" to nobody. Written to the audit."""
+        with self.writing() as connection:
+            done = connection.execute(tables.cases.update().where(tables.cases.c.id == case).values(assigned=to))
+            if done.rowcount != 1:
+                raise StoreFault("there is no such case", code="no-such-case")
+            append_audit(connection, at=self.now(), who=who, verb="assigned", thing=case, data={"to": to})
+
+    # private
+
+    def _register(self, segments: list[Segment]) -> None:
+        with self.writing() as connection:
+            now = self.now()
+            for segment in segments:
+                if insert_segment(connection, segment, now=now):
+                    data = {"track": str(segment.track), "sha256": segment.sha256, "repaired": segment.repaired}
+                    append_audit(connection, at=now, who=SYSTEM, verb="segment", thing=segment.case, data=data)
+
+    def _take_known(self, case: CaseId, take: int) -> bool:
+        with self.reading() as connection:
+            known = [track_and_take(Path(one.path).name) for one in reading.read_segments(connection, case)]
+        return any(named is not None and named[1] == take for named in known)
