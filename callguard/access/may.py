@@ -20,9 +20,9 @@ class Scope:
     teams: frozenset[str] | None
 
     def holds(self, *, queue: str, team: str) -> bool:
-        """Both must be inside; a thing without a team is inside every team's reach."""
+        """Both must be inside. A thing whose team nobody knows is inside only for those who reach all teams."""
         in_queue = self.queues is None or queue in self.queues
-        in_team = self.teams is None or not team or team in self.teams
+        in_team = self.teams is None or team in self.teams
         return in_queue and in_team
 
 

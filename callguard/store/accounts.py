@@ -21,7 +21,7 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from callguard.model.errors import Refused
-from callguard.store.desk_tables import attempts, prepare, sessions, tokens, users
+from callguard.store.desk_tables import attempts, prepare, sessions, tokens, users, writing
 
 LEAST_PASSWORD = 12
 """Characters. Length is what counts (NIST SP 800-63B asks for no mix of kinds of letters)."""
@@ -91,6 +91,7 @@ class Accounts:
         self, engine: Engine, *, now: Callable[[], datetime] = utc_now, argon: PasswordHasher | None = None
     ) -> None:
         self._engine = engine
+        self._writes = writing(engine)
         self._now = now
         self._argon = argon or PasswordHasher()
         self._nobody = self._argon.hash(secrets.token_hex(16))
@@ -137,7 +138,7 @@ class Accounts:
             "password_at": self._now(),
         }
         try:
-            with self._engine.begin() as link:
+            with self._writes.begin() as link:
                 link.execute(insert(users).values(**row))
         except IntegrityError as error:
             raise Refused("there is an account of this name", code="name-taken", hint="choose another") from error
@@ -149,7 +150,7 @@ class Accounts:
         Disabling ends every sign-in and token of the account at once.
         """
         values = {key: list(value) if isinstance(value, list | tuple) else value for key, value in fields.items()}
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             if not link.execute(update(users).where(users.c.name == name).values(**values)).rowcount:
                 raise _no_account()
             if fields.get("disabled"):
@@ -160,7 +161,7 @@ class Accounts:
         """A new password ends every other sign-in. keep: id of the one that stays. Raises Refused."""
         check_strength(password, name=name)
         hashed = self._hash(password)
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             changed = link.execute(
                 update(users).where(users.c.name == name).values(password=hashed, password_at=self._now())
             )
@@ -191,7 +192,7 @@ class Accounts:
         if not row or not right or row["disabled"]:
             self._count(name, host)
             raise Refused("name or password is wrong", code="sign-in-wrong")
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             link.execute(delete(attempts).where(attempts.c.name == _short(name)))
             if self._argon.check_needs_rehash(row["password"]):
                 link.execute(update(users).where(users.c.name == name).values(password=self._hash(password)))
@@ -212,7 +213,7 @@ class Accounts:
             "expires_at": now + timedelta(hours=hours),
             "revoked_at": None,
         }
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             link.execute(delete(sessions).where(sessions.c.expires_at < now - timedelta(days=30)))
             link.execute(insert(sessions).values(**row))
         return cookie, _sign_in(row)
@@ -235,7 +236,7 @@ class Accounts:
         if not row or not user or user["disabled"]:
             return None
         if now - row["seen_at"] > timedelta(minutes=5):
-            with self._engine.begin() as link:
+            with self._writes.begin() as link:
                 link.execute(update(sessions).where(sessions.c.id == row["id"]).values(seen_at=now))
         return _account(user), _sign_in(row)
 
@@ -253,7 +254,7 @@ class Accounts:
 
     def revoke(self, sign_in: str, *, user: str) -> bool:
         """End one sign-in of this user. False where there is no such."""
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             ended = link.execute(
                 _revoked(sessions, self._now()).where(sessions.c.id == sign_in).where(sessions.c.user == user)
             )
@@ -276,7 +277,7 @@ class Accounts:
             "used_at": None,
             "revoked_at": None,
         }
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             link.execute(insert(tokens).values(**row))
         return text, _token(row)
 
@@ -291,7 +292,7 @@ class Accounts:
         if row["expires_at"] and row["expires_at"] <= now:
             return None
         if not row["used_at"] or now - row["used_at"] > timedelta(minutes=5):
-            with self._engine.begin() as link:
+            with self._writes.begin() as link:
                 link.execute(update(tokens).where(tokens.c.id == row["id"]).values(used_at=now))
         return _account(user), _token(row)
 
@@ -302,7 +303,7 @@ class Accounts:
 
     def revoke_token(self, token_id: str) -> bool:
         """End a token. False where there is no such."""
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             return bool(link.execute(_revoked(tokens, self._now()).where(tokens.c.id == token_id)).rowcount)
 
     # inside
@@ -320,7 +321,7 @@ class Accounts:
 
     def _count(self, name: str, host: str) -> None:
         now = self._now()
-        with self._engine.begin() as link:
+        with self._writes.begin() as link:
             link.execute(delete(attempts).where(attempts.c.at < now - WINDOW * 2))
             link.execute(insert(attempts).values(at=now, name=_short(name), host=host[:64]))
 

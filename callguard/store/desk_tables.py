@@ -6,13 +6,10 @@ and reports are quick.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    DateTime,
     Engine,
     Index,
     Integer,
@@ -21,34 +18,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
 )
 
 from callguard.model.errors import StoreFault
+from callguard.store.tables import UtcTime
 
 metadata = MetaData()
-
-
-class Utc(TypeDecorator[Any]):
-    """Aware UTC in Python; SQLite, which knows no zones, gets it without one."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> Any:
-        from datetime import UTC
-
-        if value is None:
-            return None
-        aware = value.astimezone(UTC)
-        return aware.replace(tzinfo=None) if dialect.name == "sqlite" else aware
-
-    def process_result_value(self, value: Any, dialect: Any) -> Any:
-        from datetime import UTC
-
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 users = Table(
@@ -65,8 +40,8 @@ users = Table(
     Column("language", String(8), nullable=False),
     Column("theme", String(8), nullable=False),
     Column("disabled", Boolean, nullable=False),
-    Column("created_at", Utc, nullable=False),
-    Column("password_at", Utc, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("password_at", UtcTime, nullable=False),
 )
 
 sessions = Table(
@@ -77,17 +52,17 @@ sessions = Table(
     Column("csrf", String(64), nullable=False),
     Column("host", String(64), nullable=False),
     Column("browser", String(200), nullable=False),
-    Column("created_at", Utc, nullable=False),
-    Column("seen_at", Utc, nullable=False),
-    Column("expires_at", Utc, nullable=False),
-    Column("revoked_at", Utc),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
 )
 
 attempts = Table(
     "desk_attempts",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("at", Utc, nullable=False, index=True),
+    Column("at", UtcTime, nullable=False, index=True),
     Column("name", String(64), nullable=False, index=True),
     Column("host", String(64), nullable=False, index=True),
 )
@@ -100,10 +75,10 @@ tokens = Table(
     Column("secret", String(64), nullable=False, unique=True),  # SHA-256 of the token
     Column("user", String(64), nullable=False, index=True),
     Column("verbs", JSON, nullable=False),
-    Column("created_at", Utc, nullable=False),
-    Column("expires_at", Utc),
-    Column("used_at", Utc),
-    Column("revoked_at", Utc),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("used_at", UtcTime),
+    Column("revoked_at", UtcTime),
 )
 
 webhooks = Table(
@@ -115,7 +90,7 @@ webhooks = Table(
     Column("events", JSON, nullable=False),
     Column("queues", JSON(none_as_null=True)),
     Column("created_by", String(64), nullable=False),
-    Column("created_at", Utc, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
     Column("disabled", Boolean, nullable=False),
 )
 
@@ -126,10 +101,10 @@ deliveries = Table(
     Column("webhook", String(16), nullable=False, index=True),
     Column("event", String(32), nullable=False),
     Column("body", Text, nullable=False),
-    Column("created_at", Utc, nullable=False),
-    Column("next_at", Utc, index=True),  # None: nothing more to do
+    Column("created_at", UtcTime, nullable=False),
+    Column("next_at", UtcTime, index=True),  # None: nothing more to do
     Column("tries", Integer, nullable=False),
-    Column("done_at", Utc),
+    Column("done_at", UtcTime),
     Column("last", String(120), nullable=False),
 )
 
@@ -138,7 +113,7 @@ entries = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("case", String(32), nullable=False),
-    Column("at", Utc, nullable=False),
+    Column("at", UtcTime, nullable=False),
     Column("by", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("data", JSON, nullable=False),
@@ -150,21 +125,19 @@ state = Table(
     "desk_state",
     metadata,
     Column("case", String(32), primary_key=True),
-    Column("assignee", String(64), nullable=False, index=True),
-    Column("second_asked", String(64), nullable=False),
-    Column("decision", String(16), nullable=False, index=True),
-    Column("justified", String(16), nullable=False),
-    Column("acceptable", String(16), nullable=False),
-    Column("category", String(32), nullable=False),
-    Column("severity", Integer, nullable=False),
-    Column("decided_at", Utc, index=True),
-    Column("decided_by", String(64), nullable=False),
-    Column("opinions", Integer, nullable=False),
-    Column("differ", Boolean, nullable=False),
-    Column("care", String(16), nullable=False, index=True),
-    Column("care_due", Utc),
-    Column("training", Boolean, nullable=False),
-    Column("told_at", Utc),
+    Column("decision", String(16), nullable=False, default=""),
+    Column("justified", String(16), nullable=False, default=""),
+    Column("acceptable", String(16), nullable=False, default=""),
+    Column("category", String(32), nullable=False, default=""),
+    Column("severity", Integer, nullable=False, default=0),
+    Column("decided_at", UtcTime, index=True),
+    Column("decided_by", String(64), nullable=False, default=""),
+    Column("second_asked", String(64), nullable=False, default="", index=True),
+    Column("second_decision", String(16), nullable=False, default=""),
+    Column("care", String(16), nullable=False, default="", index=True),
+    Column("care_due", UtcTime),
+    Column("training", Boolean, nullable=False, default=False),
+    Column("told_at", UtcTime),
 )
 
 measures = Table(
@@ -176,10 +149,10 @@ measures = Table(
     Column("what", String(32), nullable=False),
     Column("reason", Text, nullable=False),
     Column("by", String(64), nullable=False),
-    Column("from_at", Utc, nullable=False),
-    Column("expires_at", Utc, nullable=False),
-    Column("review_at", Utc, nullable=False),
-    Column("lifted_at", Utc),
+    Column("from_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("review_at", UtcTime, nullable=False),
+    Column("lifted_at", UtcTime),
     Column("lifted_by", String(64), nullable=False),
 )
 
@@ -187,11 +160,11 @@ trainings = Table(
     "desk_trainings",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("held_on", Utc, nullable=False),
+    Column("held_on", UtcTime, nullable=False),
     Column("title", Text, nullable=False),
     Column("people", Integer, nullable=False),
     Column("by", String(64), nullable=False),
-    Column("noted_at", Utc, nullable=False),
+    Column("noted_at", UtcTime, nullable=False),
 )
 
 peaks = Table(
@@ -202,11 +175,16 @@ peaks = Table(
 )
 
 
+def writing(engine: Engine) -> Engine:
+    """The same engine for transactions that write: on SQLite they take the write lock at once (``connection.py``)."""
+    return engine.execution_options(callguard_writes=True)
+
+
 def prepare(engine: Engine) -> None:
     """Make the desk's tables where they are missing. Raises StoreFault."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        metadata.create_all(engine)
+        metadata.create_all(writing(engine))
     except SQLAlchemyError as error:
         raise StoreFault("the desk's tables cannot be made", hint="check store.url and its rights") from error

@@ -57,7 +57,7 @@ def test_an_agent_sees_their_own_cases_and_no_other():
         (Scope(queues=frozenset({"sales"}), teams=None), Thing(queue="sales", team="a"), Answer.YES),
         (Scope(queues=frozenset({"sales"}), teams=None), Thing(queue="support"), Answer.OUT_OF_SCOPE),
         (Scope(queues=None, teams=frozenset({"a"})), Thing(queue="sales", team="b"), Answer.OUT_OF_SCOPE),
-        (Scope(queues=None, teams=frozenset({"a"})), Thing(queue="sales"), Answer.YES),
+        (Scope(queues=None, teams=frozenset({"a"})), Thing(queue="sales"), Answer.OUT_OF_SCOPE),
         (Scope(queues=frozenset(), teams=None), Thing(queue="sales"), Answer.OUT_OF_SCOPE),
     ],
 )
