@@ -13,7 +13,6 @@ from sqlalchemy import (
     Engine,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -165,13 +164,6 @@ trainings = Table(
     Column("people", Integer, nullable=False),
     Column("by", String(64), nullable=False),
     Column("noted_at", UtcTime, nullable=False),
-)
-
-peaks = Table(
-    "desk_peaks",
-    metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("loud", LargeBinary, nullable=False),
 )
 
 

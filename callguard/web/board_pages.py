@@ -164,7 +164,7 @@ def _need(call: LiveCall) -> str:
 
 
 def row_html(desk: Desk, who: Visitor, call: LiveCall, *, csrf: str = "") -> Markup:
-    """One row. Kept for all who read the same: language and rights make the difference. csrf: for pages without script."""
+    """One row, kept for all who read the same. csrf: for pages without script."""
     row = call.row
     thing = desk.thing(queue=row.queue, agent=row.agent)
     rights = frozenset(
@@ -208,7 +208,7 @@ def sums(desk: Desk, who: Visitor) -> dict[str, Any]:
         "urgent": sum(call.row.level >= 2 or call.row.care for call in calls),
         "asks": sum(len(call.row.requests) for call in calls),
         "silent": board.silent_since,
-        "never": board.silent_since == datetime.min,
+        "never": board.unheard,
         "bus_up": board.bus_up and desk.bus is not None,
         "hearing": health.hearing if health else "",
         "faults": {part: word for part, word in health.parts.items() if word != "ok"} if health else {},

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from callguard.bus.link import Bus
     from callguard.model.policy import Policy
+    from callguard.store.desk_hooks import Hooks
     from callguard.store.reviews import Reviews
     from callguard.store.store import Store
     from callguard.web.live import Board
@@ -66,6 +67,7 @@ class Desk:
     accounts: Accounts
     reviews: Reviews
     board: Board
+    hooks: Hooks
     policy_of: Callable[[str], Policy | None] = lambda queue: None
     _teams: dict[str, str] = field(default_factory=dict)
 

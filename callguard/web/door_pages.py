@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from callguard.web.doors import (
     check_origin,
     cookie_name,
     language_of,
+    log_refused,
     own_path,
 )
 from callguard.web.language import LANGUAGES
@@ -30,7 +30,6 @@ from callguard.web.pages import render
 from callguard.web.words import refusal_words
 
 router = APIRouter(include_in_schema=False)
-log = logging.getLogger("callguard.desk")
 
 YEAR_S = 365 * 24 * 3600
 
@@ -58,8 +57,7 @@ def sign_in(
     try:
         account = desk.accounts.check(name.strip(), password, host=host)
     except Refused as error:
-        # fail2ban reads this line: its words and rhost= stay as they are
-        log.warning("desk sign-in refused rhost=%s reason=%s", host or "-", error.code)
+        log_refused(host, error.code)
         desk.audit("nobody", "sign-in-refused", "desk", host=host, reason=error.code)
         return _door(request, after=own_path(after), code=error.code, name=name, status=401)
     cookie, row = desk.accounts.open(

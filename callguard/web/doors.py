@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +16,8 @@ from callguard.store.accounts import same
 from callguard.web.desk import Desk, Visitor, desk_of, person_of
 from callguard.web.language import choose
 
+log = logging.getLogger("callguard.desk")
+
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -25,7 +28,7 @@ THEME_COOKIE = "callguard_theme"
 FORM_COOKIE = "callguard_form"
 
 
-class SignInFirst(Exception):  # noqa: N818 - not an error, a turn of the way
+class SignInFirst(Exception):
     """Somebody unknown asked for a page. ``after``: where they wanted to go."""
 
     def __init__(self, after: str) -> None:
@@ -93,6 +96,11 @@ def allow(desk: Desk, who: Visitor, verb: Verb, thing: Thing | None = None) -> N
 def can(desk: Desk, who: Visitor, verb: Verb, thing: Thing | None = None) -> bool:
     """The same question, answered."""
     return bool(may(who.person, verb, thing, rights=desk.rights(thing.queue if thing else "")))
+
+
+def log_refused(host: str, reason: str) -> None:
+    """The line fail2ban reads: its words and ``rhost=`` stay as they are."""
+    log.warning("desk sign-in refused rhost=%s reason=%s", host or "-", reason)
 
 
 def way_to_sign_in(after: str) -> str:

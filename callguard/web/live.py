@@ -137,10 +137,15 @@ class Board:
 
     @property
     def silent_since(self) -> datetime | None:
-        """Since when no daemon has told its health; None while one does. datetime.min: never."""
+        """Since when no daemon has told its health; None while one does, and where none ever has."""
         if self.health_at is None:
-            return datetime.min
+            return None
         return self.health_at if self._now() - self.health_at > timedelta(seconds=SILENT_S) else None
+
+    @property
+    def unheard(self) -> bool:
+        """No daemon has ever told its health."""
+        return self.health_at is None
 
     def stale(self, call: LiveCall) -> bool:
         """Nothing was heard of this call for a while, and it has not ended."""

@@ -99,7 +99,7 @@ async def carry(desk: Desk, who: Visitor, wish: Wish, row: CallRow) -> OrderAnsw
 async def _ask(bus: Bus, order: Order) -> OrderAnswer:
     await bus.publish(ORDERS, json.loads(order.model_dump_json()))
     try:
-        got = await bus.client.blpop([ANSWER_PREFIX + order.id], timeout=ANSWER_S)  # type: ignore[misc]
+        got = await bus.client.blpop([ANSWER_PREFIX + order.id], timeout=ANSWER_S)
     except Exception as error:
         # the client's own exceptions are known to bus/ alone
         raise BusFault("the order was sent, its answer did not come", code="order-unanswered") from error

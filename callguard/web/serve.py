@@ -24,6 +24,7 @@ from starlette.types import Scope
 
 from callguard.model.errors import CallguardError, PeerFault, Refused
 from callguard.store.accounts import Accounts
+from callguard.store.desk_hooks import Hooks
 from callguard.store.reviews import Reviews
 from callguard.web import admin_pages, api, board_pages, case_pages, door_pages, report_pages
 from callguard.web.desk import Desk, DeskSettings
@@ -74,6 +75,7 @@ def make_app(
         accounts=Accounts(store.engine, argon=argon),
         reviews=Reviews(store),
         board=board,
+        hooks=Hooks(store),
         policy_of=policy_of,
     )
 

@@ -125,7 +125,7 @@ SAID = {
     "done-approve": "Approved.",
     "done-refuse": "Not approved.",
     "done-rest-back": "The agent is back in the queue.",
-    "harassment-but-fair": "A justified demand made in an acceptable way is a proper complaint and cannot be confirmed as harassment.",
+    "harassment-but-fair": "A justified demand in an acceptable manner is a proper complaint: it cannot be confirmed.",
     "undo-too-late": "Ten seconds are over. A verdict stays; give a new one if you were wrong.",
     "no-verdict": "There is no verdict to take back.",
     "verdict-first": "A second opinion needs a first verdict.",
@@ -135,6 +135,10 @@ SAID = {
     "expiry-first": "A measure ends on a day in the future, and is reviewed before that.",
     "verdict-needed": "A measure against a caller needs a confirmed case.",
     "number-unknown": "This number is not one person's: no measure can be tied to it.",
+    "token-wrong": "This token opens nothing.",
+    "sign-in-first": "Sign in first.",
+    "pdf-missing": "PDF needs the extra “pdf” of this installation.",
+    "desk-address-taken": "The desk cannot listen at its address.",
     "url-wrong": "The address of a webhook begins with https:// (http:// only for this machine).",
 }
 
@@ -154,4 +158,4 @@ def kind_words(kind: str, language: str) -> str:
 
 def refusal_words(code: str, language: str) -> str:
     """What to tell somebody whose wish came to nothing (or was done)."""
-    return words_in(language)(SAID.get(code, SAID["our-fault"] if not code else code))
+    return words_in(language)(SAID.get(code, code or SAID["our-fault"]))
