@@ -9,6 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from callguard.store.connection import Database, told_os
+from callguard.store.sealing import read_seals
+from callguard.store.sound import open_place
 from callguard.store.store import Store, utc_now
 from callguard.store.tables import POSTGRES_EXTRAS, SQLITE_EXTRAS, metadata
 
@@ -18,21 +20,26 @@ def open_store(
     *,
     segments: Path,
     key_file: Path | None = None,
+    archive: str = "",
     keys: Path | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Store:
     """The store behind this address, its tables made where they are missing.
 
     url: as SQLAlchemy spells it. segments: folder of the kept sound. key_file: encrypts sound at rest.
+    archive: where finished sound moves to (``sound.open_place``), "" leaves it in the folder.
     keys: folder of the store's own secrets, beside the segment folder unless named.
 
     Raises SettingsError where the address or a key is wrong, StoreFault where the store is away.
     """
     with told_os():
         segments.mkdir(parents=True, exist_ok=True, mode=0o750)
+    seals = read_seals(key_file) if key_file is not None else None
+    place = open_place(archive) if archive else None
     database = Database(url)
     _prepare(database)
-    return Store(database, segments=segments, keys=keys or segments.parent / "keys", clock=clock)
+    folder = keys or segments.parent / "keys"
+    return Store(database, segments=segments, keys=folder, seals=seals, archive=place, clock=clock)
 
 
 def _prepare(database: Database) -> None:

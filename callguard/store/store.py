@@ -20,6 +20,8 @@ from callguard.store.connection import Database
 from callguard.store.folder import track_and_take
 from callguard.store.keyring import CallerMarks
 from callguard.store.reading import CaseFilter, CaseLine, CasePage, CaseView, Hit, StoredRecord
+from callguard.store.sealing import Seals
+from callguard.store.sound import Sound, SoundPlace
 from callguard.store.tracks import TrackFolder
 from callguard.store.trail import AuditLine, append_audit, first_break, read_audit
 
@@ -41,14 +43,22 @@ class Store:
     """
 
     def __init__(
-        self, database: Database, *, segments: Path, keys: Path, clock: Callable[[], datetime] = utc_now
+        self,
+        database: Database,
+        *,
+        segments: Path,
+        keys: Path,
+        seals: Seals | None = None,
+        archive: SoundPlace | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
         self._clock = clock
         self._marks = CallerMarks(keys)
         self.keys = keys
         self.segments = segments
-        self._tracks = TrackFolder(segments, register=self._register)
+        self._tracks = TrackFolder(segments, register=self._register, seals=seals)
+        self._sound = Sound(segments, seals=seals, archive=archive)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -135,6 +145,20 @@ class Store:
     def repair(self) -> list[Segment]:
         """Finish and register what a dead daemon left half-written. The daemon calls it once, at its start."""
         return self._tracks.repair(registered=self._take_known)
+
+    def sound(self, segment: Segment) -> bytes:
+        """The FLAC file of a segment, opened and checked against its hash. Raises StoreFault."""
+        return self._sound.read(segment.path, sha256=segment.sha256)
+
+    def archive(self) -> int:
+        """Move finished sound into the archive, where there is one; returns how many files. Safe to repeat."""
+        return sum(self._sound.archive(path) for path in self._every_path())
+
+    def reseal(self, *, who: str) -> int:
+        """Seal all sound under the key file's first key; returns how many files were under another."""
+        count = sum(self._sound.reseal(path) for path in self._every_path())
+        self.audit(who=who, verb="resealed", thing="store", data={"files": count})
+        return count
 
     # callers by keyed hash
 
@@ -236,6 +260,10 @@ class Store:
                 if insert_segment(connection, segment, now=now):
                     data = {"track": str(segment.track), "sha256": segment.sha256, "repaired": segment.repaired}
                     append_audit(connection, at=now, who=SYSTEM, verb="segment", thing=segment.case, data=data)
+
+    def _every_path(self) -> list[str]:
+        with self.reading() as connection:
+            return list(connection.execute(sa.select(tables.segments.c.path)).scalars())
 
     def _take_known(self, case: CaseId, take: int) -> bool:
         with self.reading() as connection:

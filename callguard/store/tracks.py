@@ -17,7 +17,7 @@ from callguard.model.case import Segment, Track
 from callguard.model.errors import StoreFault
 from callguard.model.ids import CaseId
 from callguard.store.connection import told_os
-from callguard.store.finishing import Piece, finish_take
+from callguard.store.finishing import Heard, finish_take
 from callguard.store.folder import (
     case_folder,
     file_name,
@@ -30,7 +30,8 @@ from callguard.store.folder import (
     unmark_growing,
 )
 from callguard.store.keyring import sync_folder
-from callguard.store.wav import LONGEST_MS, Found, GrowingWav, look
+from callguard.store.sealing import GrowingSealed, Seals, look_sealed
+from callguard.store.wav import LONGEST_MS, GrowingWav, in_use, look
 
 SYNC_S = 0.15
 
@@ -39,7 +40,7 @@ SYNC_S = 0.15
 class _Take:
     folder: Path
     number: int
-    tracks: dict[Track, GrowingWav] = field(default_factory=dict)
+    tracks: dict[Track, GrowingWav | GrowingSealed] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     finished: bool = False
 
@@ -50,8 +51,9 @@ class TrackFolder:
     register: told of the finished segments of a take, all at once, before their growing files are removed.
     """
 
-    def __init__(self, root: Path, *, register: Callable[[list[Segment]], None]) -> None:
+    def __init__(self, root: Path, *, register: Callable[[list[Segment]], None], seals: Seals | None = None) -> None:
         self._root = root
+        self._seals = seals
         self._register = register
         self._takes: dict[CaseId, _Take] = {}
         self._lock = threading.Lock()
@@ -101,29 +103,24 @@ class TrackFolder:
             return []
         with told_os(), take.lock:
             take.finished = True
-            pieces = [_piece(track, wav) for track, wav in take.tracks.items()]
             for wav in take.tracks.values():
                 wav.close()
-        return self._ended(case, take.folder, take.number, pieces, repaired=False)
+        return self._ended(case, take.folder, take.number, repaired=False)
 
     def repair(self, *, registered: Callable[[CaseId, int], bool]) -> list[Segment]:
         """Finish what a dead daemon left half-written; what a living one writes is left alone."""
         made: list[Segment] = []
         for case in marked_growing(self._root):
             folder = case_folder(self._root, case)
-            busy = False
-            for number, found in _left_over(folder).items():
-                if any(file.in_use for file in found.values()):
-                    busy = True
-                elif registered(case, number):
-                    _remove(file.path for file in found.values())
+            takes = _takes_of(folder)
+            for number, paths in takes.items():
+                if any(in_use(path) for path in paths.values()):
+                    continue
+                if registered(case, number):
+                    _remove(paths.values())
                 else:
-                    pieces = [
-                        Piece(track=track, path=file.path, start_ms=file.start_ms, length_ms=file.length_ms)
-                        for track, file in found.items()
-                    ]
-                    made += self._ended(case, folder, number, pieces, repaired=True)
-            if not busy and case not in self._takes:
+                    made += self._ended(case, folder, number, repaired=True)
+            if not takes:
                 unmark_growing(self._root, case)
         return made
 
@@ -156,10 +153,14 @@ class TrackFolder:
                     finally:
                         os.close(descriptor)
 
-    def _growing(self, take: _Take, track: Track, start_ms: int) -> GrowingWav:
+    def _growing(self, take: _Take, track: Track, start_ms: int) -> GrowingWav | GrowingSealed:
         wav = take.tracks.get(track)
         if wav is None:
-            wav = GrowingWav(take.folder / file_name(track, take.number, "wav"), start_ms=start_ms)
+            if self._seals is None:
+                wav = GrowingWav(take.folder / file_name(track, take.number, "wav"), start_ms=start_ms)
+            else:
+                path = take.folder / file_name(track, take.number, "grow")
+                wav = GrowingSealed(path, start_ms=start_ms, seals=self._seals)
             sync_folder(take.folder)
             with take.lock:
                 take.tracks[track] = wav
@@ -172,9 +173,12 @@ class TrackFolder:
             except OSError as error:
                 self._trouble = error
 
-    def _ended(self, case: CaseId, folder: Path, number: int, pieces: list[Piece], *, repaired: bool) -> list[Segment]:
+    def _ended(self, case: CaseId, folder: Path, number: int, *, repaired: bool) -> list[Segment]:
+        paths = _takes_of(folder).get(number, {})
         with told_os():
-            made = finish_take(case, folder, number, [piece for piece in pieces if piece.length_ms > 0])
+            seen = {track: self._look(path) for track, path in paths.items()}
+            pieces = {track: piece for track, piece in seen.items() if piece is not None}
+            made = finish_take(folder, number, pieces, seals=self._seals)
         segments = [
             Segment(
                 case=case,
@@ -189,25 +193,24 @@ class TrackFolder:
         ]
         if segments:
             self._register(segments)
-        _remove(piece.path for piece in pieces)
+        _remove(paths.values())
         if not any(growing_files(folder)):
             unmark_growing(self._root, case)
         return segments
 
+    def _look(self, path: Path) -> Heard | None:
+        if path.suffix == ".wav":
+            return look(path)
+        if self._seals is None:
+            raise StoreFault("half-written sealed sound, and no key file is set", code="key-missing")
+        return look_sealed(path, self._seals)
 
-def _piece(track: Track, wav: GrowingWav) -> Piece:
-    return Piece(track=track, path=wav.path, start_ms=wav.start_ms, length_ms=wav.length_ms)
 
-
-def _left_over(folder: Path) -> dict[int, dict[Track, Found]]:
-    takes: dict[int, dict[Track, Found]] = {}
+def _takes_of(folder: Path) -> dict[int, dict[Track, Path]]:
+    takes: dict[int, dict[Track, Path]] = {}
     for path in growing_files(folder):
-        named = track_and_take(path.name)
-        found = look(path) if named else None
-        if named and found:
-            takes.setdefault(named[1], {})[named[0]] = found
-        elif named:
-            path.unlink()
+        if named := track_and_take(path.name):
+            takes.setdefault(named[1], {})[named[0]] = path
     return takes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class GrowingWav:
         if not pcm:
             return
         offset_ms = at_ms - self.start_ms
-        _write_all(self._file, pcm, HEADER_BYTES + offset_ms * BYTES_PER_MS)
+        write_all(self._file, pcm, HEADER_BYTES + offset_ms * BYTES_PER_MS)
         self.dirty = True
         if offset_ms + len(pcm) // BYTES_PER_MS > self.length_ms:
             self.length_ms = offset_ms + len(pcm) // BYTES_PER_MS
@@ -66,7 +67,7 @@ class GrowingWav:
         os.close(self._file)
 
     def _write_header(self) -> None:
-        _write_all(self._file, header(self.start_ms, self.length_ms * BYTES_PER_MS), 0)
+        write_all(self._file, header(self.start_ms, self.length_ms * BYTES_PER_MS), 0)
 
 
 def header(start_ms: int, sound_bytes: int) -> bytes:
@@ -78,12 +79,19 @@ def header(start_ms: int, sound_bytes: int) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A growing file as it lies on disk. in_use: a living process writes it."""
+    """A growing file as it lies on disk."""
 
     path: Path
     start_ms: int
     length_ms: int
-    in_use: bool
+
+    def heard(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, bytes]]:
+        """(at_ms, PCM) of this stretch of the call's clock, as far as the file holds it."""
+        low, high = max(from_ms, self.start_ms), min(to_ms, self.start_ms + self.length_ms)
+        if low < high:
+            with self.path.open("rb") as file:
+                file.seek(HEADER_BYTES + (low - self.start_ms) * BYTES_PER_MS)
+                yield low, file.read((high - low) * BYTES_PER_MS)
 
 
 def look(path: Path) -> Found | None:
@@ -91,17 +99,22 @@ def look(path: Path) -> Found | None:
 
     The length is that of the file, not of the header: sound that came after the last header is there too.
     """
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        head = os.pread(descriptor, HEADER_BYTES, 0)
-        size = os.fstat(descriptor).st_size
-        in_use = _locked(descriptor)
-    finally:
-        os.close(descriptor)
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES)
+        size = os.fstat(file.fileno()).st_size
     if len(head) < HEADER_BYTES or head[:4] != b"RIFF" or head[36:40] != b"cgst":
         return None
     start_ms = _HEADER.unpack(head)[13]
-    return Found(path=path, start_ms=start_ms, length_ms=(size - HEADER_BYTES) // BYTES_PER_MS, in_use=in_use)
+    return Found(path=path, start_ms=start_ms, length_ms=(size - HEADER_BYTES) // BYTES_PER_MS)
+
+
+def in_use(path: Path) -> bool:
+    """True while a living process writes this growing file."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return _locked(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _locked(descriptor: int) -> bool:
@@ -113,7 +126,8 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+def write_all(descriptor: int, data: bytes, offset: int) -> None:
+    """Write everything at this place."""
     while data:
         count = os.pwrite(descriptor, data, offset)
         data, offset = data[count:], offset + count
