@@ -19,7 +19,8 @@ from sqlalchemy.engine import Connection
 from callguard.model.case import RecordKind
 from callguard.store.desk_tables import state
 from callguard.store.store import Store
-from callguard.store.tables import case_kinds, cases, records
+from callguard.store.tables import audit, case_kinds, cases, records
+from callguard.store.trail import AuditLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,7 @@ def figures(store: Store, *, since: datetime, until: datetime, queues: Iterable[
         weeks=ordered("week"),
         kinds=ordered("kind", by_size=True),
         queues=ordered("queue", by_size=True),
-        hours=ordered("hour"),
+        hours=[groups["hour"].get(f"{hour:02}", Group(f"{hour:02}")) for hour in range(24)],
         rules=ordered("rule", by_size=True),
         by_flagger=ordered("flagger", by_size=True),
         rests=rests,
@@ -194,6 +195,24 @@ def policies_used(store: Store, *, since: datetime, until: datetime) -> list[Pol
         return [
             PolicyUse(
                 name=row.policy_name, hash=row.policy_hash, first_at=row.first_at, last_at=row.last_at, count=row.n
+            )
+            for row in link.execute(query)
+        ]
+
+
+def newest_audit(store: Store, *, thing: str, who: str, before: int, limit: int) -> list[AuditLine]:
+    """Lines of the audit, newest first, of one thing or person where named, with numbers below ``before``."""
+    query = sa.select(audit).order_by(audit.c.number.desc()).limit(limit)
+    if thing:
+        query = query.where(audit.c.thing == thing)
+    if who:
+        query = query.where(audit.c.who == who)
+    if before:
+        query = query.where(audit.c.number < before)
+    with store.reading() as link:
+        return [
+            AuditLine(
+                number=row.number, at=row.at, who=row.who, verb=row.verb, thing=row.thing, data=json.loads(row.data)
             )
             for row in link.execute(query)
         ]

@@ -19,7 +19,7 @@ from callguard.access import Verb
 from callguard.web.desk import Desk, Visitor, desk_of
 from callguard.web.doors import THEME_COOKIE, can
 from callguard.web.language import LANGUAGES, words_in
-from callguard.web.words import kind_words, word
+from callguard.web.words import kind_words, refusal_words, word
 
 if TYPE_CHECKING:
     from callguard.web.language import Words
@@ -39,7 +39,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(clock=clock, day=day, moment=moment, iso=iso, masked=masked)
-    made.globals.update(static=static, LANGUAGES=LANGUAGES, Verb=Verb, kind_words=kind_words, word=word)
+    made.globals.update(
+        static=static, LANGUAGES=LANGUAGES, Verb=Verb, kind_words=kind_words, word=word, refusal_words=refusal_words
+    )
     return made
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import world
 from argon2 import PasswordHasher
 
 from callguard.bus.link import Bus
@@ -18,6 +18,9 @@ from callguard.bus.topics import BOARD
 from callguard.bus.valkey import EmbeddedValkey
 from callguard.store.opening import open_store
 from callguard.web.serve import make_app, serve
+
+sys.path.insert(0, str(Path(__file__).parent))
+import world  # noqa: E402 - beside this file
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 

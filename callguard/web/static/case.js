@@ -89,10 +89,10 @@
       const x = (ms) => ((ms - from) / length) * width;
       const foot = 14, room = (height - foot) / strips.length;
       strips.forEach((one, row) => {
-        const peaks = loaded.get(one.n) || [], middle = row * room + room / 2;
+        const peaks = loaded.get(one.n) || [], top = Math.max(20, ...peaks), middle = row * room + room / 2;
         pen.fillStyle = colour(one.t === "mix" ? "accent" : one.t);
         const left = x(one.s), wide = x(one.e) - left;
-        peaks.forEach((peak, at) => { const high = Math.max(1, (peak / 100) * (room - 4)); pen.fillRect(left + (at / peaks.length) * wide, middle - high / 2, Math.max(1, wide / peaks.length - 0.3), high); });
+        peaks.forEach((peak, at) => { const high = Math.max(1, (peak / top) * (room - 4)); pen.fillRect(left + (at / peaks.length) * wide, middle - high / 2, Math.max(1, wide / peaks.length - 0.3), high); });
         pen.strokeStyle = colour("line"); pen.beginPath(); pen.moveTo(0, (row + 1) * room); pen.lineTo(width, (row + 1) * room); pen.stroke();
       });
       for (const [ms, what] of marks) {
