@@ -30,7 +30,13 @@ class EmbeddedValkey:
     """
 
     def __init__(
-        self, data_dir: Path, *, socket_dir: Path | None = None, max_memory: str = "256mb", mode: int = 0o660, durable: bool = True
+        self,
+        data_dir: Path,
+        *,
+        socket_dir: Path | None = None,
+        max_memory: str = "256mb",
+        mode: int = 0o660,
+        durable: bool = True,
     ) -> None:
         self.data_dir = data_dir
         self.socket = (socket_dir or data_dir) / "valkey.sock"

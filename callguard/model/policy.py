@@ -167,6 +167,7 @@ class Keeping:
     days: retention per kind; the longest of a case's kinds wins.
     days_default: for kinds not named, and for cases without a kind.
     days_dismissed: for cases the desk dismissed.
+    notice: the caller hears the recording notice before the first tap; False where another notice is given already.
     """
 
     pre_roll_s: int = 60
@@ -175,6 +176,7 @@ class Keeping:
     days: tuple[tuple[Category, int], ...] = ()
     days_default: int = 180
     days_dismissed: int = 30
+    notice: bool = True
 
     def days_for(self, kinds: frozenset[Category]) -> int:
         """Retention of a case with these kinds, in days."""

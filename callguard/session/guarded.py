@@ -62,7 +62,7 @@ from callguard.model.call import (
     Transferred,
 )
 from callguard.model.case import CaseOpened
-from callguard.model.errors import CallguardError, StoreFault
+from callguard.model.errors import CallguardError, Refused, StoreFault
 from callguard.model.finding import Finding
 from callguard.model.ids import CallId, CaseId, LegId, Role
 from callguard.model.key import Flag, FlaggedBy, KeyPress, SeenBy
@@ -77,8 +77,12 @@ from callguard.session.listening import Listening
 
 log = logging.getLogger(__name__)
 
+OWN, OWN_SPY = "cg-", "cg-spy-"
+"""Ids of our own channels begin so; those of supervisors we sent to a call begin with the second."""
+
 PLAY_S = 45.0
 MOVE_S = 15.0
+ORDER_S = 5.0
 LOOK_UP_S = 3.0
 LAST_WORDS_S = 6.0
 """So long the last words before hang-up are waited for."""
@@ -145,13 +149,6 @@ class Asked:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Presence:
-    who: str
-    mode: str
-    by: str
-
-
 Event = (
     CallNews
     | Transcript
@@ -162,7 +159,6 @@ Event = (
     | Approval
     | Outcome
     | CallFacts
-    | _Presence
     | tuple[str, str, bool]
 )
 
@@ -191,6 +187,7 @@ class GuardedCall:
         self.facts = CallFacts(call=call.id, queue=call.queue, language=_only(guard.policy.languages))
         self.judge = Judge(guard)
         self.view = View()
+        self.caller_number = next((leg.number for leg in call.of_role(Role.CALLER)), "")
         self.ended = False
         self.closed = False
         self.origin = house.wall() - timedelta(milliseconds=house.clock_ms() - call.started_ms)
@@ -204,6 +201,7 @@ class GuardedCall:
         self._heard: set[LegId] = set()
         self._ear = ""
         self._announcing = False
+        self._ordered: dict[str, asyncio.Future[Refusal | None]] = {}
         self._told_presses: dict[str, tuple[Asked, datetime | None]] = {}
 
     # doors
@@ -307,7 +305,9 @@ class GuardedCall:
                 await self._follow(*self.judge.hear([event]))
             case Asked():
                 await self._press(event)
-            case BoardOrder() | Approval():
+            case BoardOrder():
+                await self._obey(event)
+            case Approval():
                 await self._follow([], self.judge.decide([event]))
                 self._open_requests()
             case Outcome():
@@ -315,8 +315,6 @@ class GuardedCall:
             case CallFacts():
                 self.facts = event
                 await self._follow(*self.judge.learn(event))
-            case _Presence():
-                await self._supervise(event)
             case tuple():
                 await self._other(event)
             case CallBegan() | LegUp() | LegDown() | LegChanged() | Transferred() | CallEnded() | PbxNote():
@@ -360,6 +358,8 @@ class GuardedCall:
         await self.evidence.flush()
 
     def _with_leg(self, leg: Leg) -> None:
+        if leg.role is Role.CALLER and leg.number:
+            self.caller_number = leg.number
         known = [leg if one.id == leg.id else one for one in self.call.legs]
         if all(one.id != leg.id for one in known):
             known.append(leg)
@@ -382,13 +382,22 @@ class GuardedCall:
     def _pbx_note(self, note: PbxNote) -> None:
         if note.kind == "user-event" and note.name.lower() == "callguardannouncement":
             self._announcing = note.value("Stage").lower() == "begin"
-        elif note.kind == "spy-start":
-            self.view.presence[note.name] = note.value("Mode") or "listen"
+        elif note.kind in ("spy-start", "spy-stop"):
+            self._spied(note)
+
+    def _spied(self, note: PbxNote) -> None:
+        """Somebody listens in: a supervisor we sent, or one who dialled; our own taps are nobody."""
+        spyer = note.value("SpyerUniqueid")
+        if spyer.startswith(OWN) and not spyer.startswith(OWN_SPY):
+            return
+        at_ms = self._on_call(note.at_ms)
+        if note.kind == "spy-start" and spyer not in self.view.presence:
+            who = note.value("SpyerChannel").rpartition("-")[0]
+            self.view.presence[spyer] = f"listen:{who}"
+            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode="listen", what="began"))
         elif note.kind == "spy-stop":
-            who = self.view.presence.pop(note.name, "")
-            if who:
-                at_ms = self._on_call(note.at_ms)
-                self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode="", what="ended"))
+            mode, _, who = self.view.presence.pop(spyer, "").partition(":")
+            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="ended"))
 
     async def _shape(self) -> None:
         """Tell the ladder when what keys may do has changed."""
@@ -720,6 +729,14 @@ class GuardedCall:
 
     # supervisors
 
+    async def _obey(self, order: BoardOrder) -> None:
+        decisions = self.judge.decide([order])
+        await self._follow([], decisions)
+        self._open_requests()
+        answered = self._ordered.get(order.id)
+        if answered is not None and not answered.done():
+            answered.set_result(next((one.refusal for one in decisions if one.refusal), None))
+
     async def supervise(self, *, who: str, mode: str, by: str) -> Done:
         """A supervisor's phone rings and then listens, whispers or barges. Raises Refused."""
         at_ms = self.now_ms()
@@ -740,9 +757,34 @@ class GuardedCall:
             self.view.dirty = True
         return done
 
-    async def _supervise(self, presence: _Presence) -> None:
-        with contextlib.suppress(CallguardError):
-            await self.supervise(who=presence.who, mode=presence.mode, by=presence.by)
+    async def take_over(self, *, supervisor: str, by: str) -> Done:
+        """The caller goes to the supervisor's own extension, where the policy's allow list has it. Raises Refused."""
+        extension = supervisor.rpartition("/")[2]
+        allowed = {number for _, number in self.guard.policy.destinations.allowed}
+        if extension not in allowed:
+            raise Refused("the supervisor's extension is not on the policy's list", code=Refusal.NO_DESTINATION.value)
+        at_ms = self.now_ms()
+        self.evidence.note(records.presence_record(at_ms=at_ms, who=by, mode="take-over", what="asked"))
+        await self.evidence.flush()
+        done = await self._house.switchboard.transfer(self.call, extension=extension, timeout_s=MOVE_S)
+        what = "began" if done.effect is Effect.DONE else "failed"
+        self.evidence.note(
+            records.presence_record(at_ms=self.now_ms(), who=by, mode="take-over", what=what, detail=done.detail)
+        )
+        return done
+
+    async def order(self, order: BoardOrder) -> Refusal | None:
+        """A supervisor's wish on the ladder: why it was refused, None where it is carried out."""
+        answered: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+        self._ordered[order.id] = answered
+        self.put(order)
+        try:
+            async with asyncio.timeout(ORDER_S):
+                return await answered
+        except TimeoutError:
+            return Refusal.TOO_OLD
+        finally:
+            self._ordered.pop(order.id, None)
 
     # other things that happen
 
