@@ -37,9 +37,13 @@ def open_store(
     seals = read_seals(key_file) if key_file is not None else None
     place = open_place(archive) if archive else None
     database = Database(url)
-    _prepare(database)
-    folder = keys or segments.parent / "keys"
-    return Store(database, segments=segments, keys=folder, seals=seals, archive=place, clock=clock)
+    try:
+        _prepare(database)
+        folder = keys or segments.parent / "keys"
+        return Store(database, segments=segments, keys=folder, seals=seals, archive=place, clock=clock)
+    except BaseException:
+        database.close()
+        raise
 
 
 def _prepare(database: Database) -> None:

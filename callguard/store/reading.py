@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from callguard.model.case import CaseStatus, RecordKind, Segment, Track
@@ -277,7 +278,11 @@ def _said(connection: Connection, folded: str) -> sa.ColumnElement[bool]:
         found = sa.text("SELECT rowid FROM spoken_index WHERE spoken_index MATCH :phrase").bindparams(phrase=phrase)
         return spoken.c.record_id.in_(found.columns(sa.column("rowid", sa.Integer)).subquery().select())
     held = spoken.c.folded.contains(folded, autoescape=True)
-    return sa.and_(spoken.c.pairs.contains(cut), held) if len(folded) > 1 else held
+    return (
+        sa.and_(sa.type_coerce(spoken.c.pairs, postgresql.ARRAY(sa.Text)).contains(cut), held)
+        if len(folded) > 1
+        else held
+    )
 
 
 def _place(after: str) -> tuple[datetime, str] | None:

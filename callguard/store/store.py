@@ -23,7 +23,7 @@ from callguard.store.reading import CaseFilter, CaseLine, CasePage, CaseView, Hi
 from callguard.store.sealing import Seals
 from callguard.store.sound import Sound, SoundPlace
 from callguard.store.tracks import TrackFolder
-from callguard.store.trail import AuditLine, append_audit, first_break, read_audit
+from callguard.store.trail import AuditLine, append_audit, first_break, in_turn, read_audit
 
 SYSTEM = "callguard"
 """Who the audit names for what callguard does by itself."""
@@ -91,6 +91,7 @@ class Store:
     def open_case(self, opened: CaseOpened) -> CaseId:
         """Open the case of this call with its first record, or return the one there is."""
         with self.writing() as connection:
+            in_turn(connection)
             known = case_of_call(connection, opened.call)
             if known is not None:
                 return known

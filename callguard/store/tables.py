@@ -199,7 +199,7 @@ SQLITE_EXTRAS = (
 POSTGRES_EXTRAS = (
     "CREATE INDEX ix_spoken_pairs ON spoken USING gin (pairs)",
     "CREATE FUNCTION only_grows() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME; END $$",
+    "$$ BEGIN RAISE EXCEPTION 'this table only grows'; END $$",
     "CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION only_grows()",
     "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit EXECUTE FUNCTION only_grows()",
     "CREATE TRIGGER records_no_update BEFORE UPDATE ON records FOR EACH ROW EXECUTE FUNCTION only_grows()",

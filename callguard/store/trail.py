@@ -34,8 +34,7 @@ def append_audit(
     connection: Connection, *, at: datetime, who: str, verb: str, thing: str, data: Mapping[str, object]
 ) -> AuditLine:
     """Add one line within a write transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRES_LOCK)))
+    in_turn(connection)
     last = connection.execute(sa.select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)).first()
     number, before = (last.number + 1, last.hash) if last else (1, "")
     text = canonical(data)
@@ -45,6 +44,12 @@ def append_audit(
         audit.insert().values(number=number, at=at, who=line.who, verb=verb, thing=line.thing, data=text, hash=digest)
     )
     return AuditLine(number=number, at=at, who=line.who, verb=verb, thing=line.thing, data=line.data, hash=digest)
+
+
+def in_turn(connection: Connection) -> None:
+    """From here to the end of the transaction no other writer passes this point. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRES_LOCK)))
 
 
 def chained(line: AuditLine) -> dict[str, Any]:
