@@ -14,13 +14,17 @@ from callguard.model.case import CaseOpened, CaseStatus, Record, Segment
 from callguard.model.errors import StoreFault
 from callguard.model.ids import CallId, CaseId
 from callguard.store import reading, tables
+from callguard.store.bundle import Contents, desk_entries_of, make_bundle, part_of, policies_of
 from callguard.store.cases import append_records, case_of_call, end_call, insert_case, insert_segment
 from callguard.store.chain import plain
 from callguard.store.connection import Database
 from callguard.store.folder import track_and_take
 from callguard.store.keyring import CallerMarks
 from callguard.store.reading import CaseFilter, CaseLine, CasePage, CaseView, Hit, StoredRecord
+from callguard.store.report import reports_of
+from callguard.store.retention import Due, Hold, KeepingOf, delete_case, due_cases, place_hold, read_holds, release_hold
 from callguard.store.sealing import Seals
+from callguard.store.signing import signing_key
 from callguard.store.sound import Sound, SoundPlace
 from callguard.store.tracks import TrackFolder
 from callguard.store.trail import AuditLine, append_audit, first_break, in_turn, read_audit
@@ -252,7 +256,104 @@ class Store:
                 raise StoreFault("there is no such case", code="no-such-case")
             append_audit(connection, at=self.now(), who=who, verb="assigned", thing=case, data={"to": to})
 
+    def kept_longer(self, case: CaseId, until: datetime, *, who: str) -> None:
+        """Lengthen the time of one case beyond what its policy says."""
+        with self.writing() as connection:
+            done = connection.execute(tables.cases.update().where(tables.cases.c.id == case).values(kept_until=until))
+            if done.rowcount != 1:
+                raise StoreFault("there is no such case", code="no-such-case")
+            append_audit(connection, at=self.now(), who=who, verb="kept-longer", thing=case, data={"until": until})
+
+    def hold(self, case: CaseId, *, reason: str, who: str) -> None:
+        """Keep a case whatever its time says."""
+        with self.writing() as connection:
+            place_hold(connection, case, reason=plain(reason), who=who, now=self.now())
+
+    def release(self, case: CaseId, *, who: str) -> bool:
+        """Ask for a hold's release, or agree to what another person asked. True when the case is free."""
+        with self.writing() as connection:
+            return release_hold(connection, case, who=who, now=self.now())
+
+    def holds(self, case: CaseId) -> tuple[Hold, ...]:
+        """All holds of a case, oldest first."""
+        with self.reading() as connection:
+            return read_holds(connection, case)
+
+    def due(self, keeping_of: KeepingOf) -> list[Due]:
+        """Cases whose time is over; deletes nothing."""
+        with self.reading() as connection:
+            return due_cases(connection, keeping_of, now=self.now())
+
+    def delete(self, case: CaseId, *, who: str, why: str) -> None:
+        """Delete a case with all its sound, provably: the audit says what goes before, and that it is gone after."""
+        with self.writing() as connection:
+            paths = delete_case(connection, case, who=who, now=self.now(), why=why)
+        self._remove_sound(case, paths, who=who)
+
+    def purge(self, keeping_of: KeepingOf, *, who: str) -> int:
+        """Delete every case whose time is over; returns how many. Finishes what an earlier purge began."""
+        self.finish_deleting(who=who)
+        due = self.due(keeping_of)
+        for one in due:
+            self.delete(one.line.id, who=who, why=f"kept until {one.until.isoformat()}")
+        return len(due)
+
+    def finish_deleting(self, *, who: str) -> int:
+        """Remove sound that a deletion cut short by a crash left behind; returns how many cases."""
+        begun: dict[str, list[str]] = {}
+        for line in self.audit_lines():
+            if line.verb == "deleting":
+                begun[line.thing] = [str(one["path"]) for one in line.data["sound"]]
+            elif line.verb == "deleted":
+                begun.pop(line.thing, None)
+        for thing, paths in begun.items():
+            self._remove_sound(CaseId(thing), paths, who=who)
+        return len(begun)
+
+    # bundles
+
+    def keep_policy(self, digest: str, *, name: str, text: str) -> None:
+        """Remember a policy's text under its hash, for bundles. Again for a known one does nothing."""
+        known = tables.policies
+        with self.writing() as connection:
+            if connection.execute(sa.select(known.c.hash).where(known.c.hash == digest)).first() is None:
+                facts = {"hash": digest, "name": plain(name), "text": plain(text), "first_at": self.now()}
+                connection.execute(known.insert().values(**facts))
+
+    def export(self, case: CaseId, *, who: str) -> bytes:
+        """The signed bundle of a case. Written to the audit, whose line is in it. Raises StoreFault."""
+        self.audit(who=who, verb="exported", thing=case, data={})
+        contents = self.contents(case)
+        return make_bundle(
+            contents, key=signing_key(self.keys), who=plain(who), at=self.now(), reports=reports_of(contents)
+        )
+
+    def contents(self, case: CaseId) -> Contents:
+        """Everything that is known of a case. Sound that cannot be read is named in it, not left out in silence."""
+        with self.reading() as connection:
+            view = reading.read_case(connection, case)
+            if view is None:
+                raise StoreFault("there is no such case", code="no-such-case")
+            trail = tuple(read_audit(connection, thing=case))
+            texts, desk = policies_of(connection, view), desk_entries_of(connection, case)
+        sound: dict[str, bytes] = {}
+        for segment in view.segments:
+            try:
+                sound[part_of(segment)] = self.sound(segment)
+            except StoreFault as fault:
+                if fault.code not in ("sound-missing", "sound-broken"):
+                    raise
+        return Contents(view=view, audit=trail, desk=desk, policies=texts, sound=sound)
+
     # private
+
+    def _remove_sound(self, case: CaseId, paths: list[str], *, who: str) -> None:
+        for path in paths:
+            self._sound.remove(path)
+        left = [path for path in paths if not self._sound.gone(path)]
+        if left:
+            raise StoreFault("sound of a deleted case is still there", code="sound-not-deleted")
+        self.audit(who=who, verb="deleted", thing=case, data={"files": len(paths)})
 
     def _register(self, segments: list[Segment]) -> None:
         with self.writing() as connection:

@@ -181,8 +181,15 @@ holds = sa.Table(
 
 sa.Index("ix_holds_case_id", holds.c.case_id)
 
-GROWS_ONLY = ("audit",)
-"""Tables that refuse to change or lose a line. ``records`` refuse to change; they go with their case."""
+policies = sa.Table(
+    "policies",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("first_at", UtcTime, nullable=False),
+)
+"""The text of every policy that ever decided, for bundles."""
 
 SQLITE_EXTRAS = (
     "CREATE VIRTUAL TABLE spoken_index USING fts5("
