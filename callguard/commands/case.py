@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -228,7 +228,9 @@ def _table(lines: tuple[CaseLine, ...], *, count: int) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("case", "opened (UTC)", "status", "queue", "agent", "kinds", "sev", "warned", ""):
-        table.add_column(name, justify="right" if name in ("sev", "warned") else "left", no_wrap=name in ("case", "opened (UTC)"))
+        table.add_column(
+            name, justify="right" if name in ("sev", "warned") else "left", no_wrap=name in ("case", "opened (UTC)")
+        )
     for one in lines:
         marks = " ".join(word for word, true in (("held", one.held), ("withdrawn", one.withdrawn)) if true)
         at = f"{one.opened_at:%Y-%m-%d %H:%M}"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import soundfile
 
 from callguard.model.case import Track
+from callguard.model.errors import StoreFault
 from callguard.model.sound import RATE_HZ
 from callguard.store.folder import file_name
 from callguard.store.keyring import sync_folder
@@ -81,12 +82,28 @@ def finish_take(folder: Path, take: int, pieces: Mapping[Track, Heard], *, seals
 
 
 def encode_flac(blocks: Iterable[Samples], channels: int, into: Path | BinaryIO) -> None:
-    """FLAC of 8000 Hz, 16 bit."""
-    with soundfile.SoundFile(
-        into, "w", samplerate=RATE_HZ, channels=channels, format="FLAC", subtype="PCM_16"
-    ) as sound:
-        for block in blocks:
-            sound.write(block)
+    """FLAC of 8000 Hz, 16 bit, read back and compared: its source is deleted afterwards. Raises StoreFault."""
+    written, read = hashlib.sha256(), hashlib.sha256()
+    try:
+        with soundfile.SoundFile(
+            into, "w", samplerate=RATE_HZ, channels=channels, format="FLAC", subtype="PCM_16"
+        ) as sound:
+            for block in blocks:
+                sound.write(block)
+                written.update(np.ascontiguousarray(block, dtype="<i2").tobytes())
+        if not isinstance(into, Path):
+            into.seek(0)
+        with soundfile.SoundFile(into) as sound:
+            for block in sound.blocks(BLOCK_MS * _PER_MS, dtype="int16"):
+                read.update(block.astype("<i2").tobytes())
+    except soundfile.LibsndfileError:
+        read = hashlib.sha256()
+    if read.digest() != written.digest():
+        raise StoreFault(
+            "the sound could not be finished; it stays as it is for the next start",
+            code="sound-not-finished",
+            hint="look whether the disk is full",
+        )
 
 
 def write_file(path: Path, content: bytes) -> None:
