@@ -228,9 +228,8 @@ def _table(lines: tuple[CaseLine, ...], *, count: int) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("case", "opened (UTC)", "status", "queue", "agent", "kinds", "sev", "warned", ""):
-        table.add_column(
-            name, justify="right" if name in ("sev", "warned") else "left", no_wrap=name in ("case", "opened (UTC)")
-        )
+        side: Literal["left", "right"] = "right" if name in ("sev", "warned") else "left"
+        table.add_column(name, justify=side, no_wrap=name in ("case", "opened (UTC)"))
     for one in lines:
         marks = " ".join(word for word, true in (("held", one.held), ("withdrawn", one.withdrawn)) if true)
         at = f"{one.opened_at:%Y-%m-%d %H:%M}"
