@@ -7,12 +7,15 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
+from callguard.model.errors import StoreFault
 from callguard.store.connection import Database, told_os
+from callguard.store.migrations import HEAD
 from callguard.store.sealing import read_seals
 from callguard.store.sound import open_place
 from callguard.store.store import Store, utc_now
-from callguard.store.tables import POSTGRES_EXTRAS, SQLITE_EXTRAS, metadata
+from callguard.store.trail import in_turn
 
 
 def open_store(
@@ -47,9 +50,35 @@ def open_store(
 
 
 def _prepare(database: Database) -> None:
-    with database.writing() as connection:
-        if sa.inspect(connection).has_table("cases"):
+    with database.reading() as connection:
+        if _version(connection) == HEAD:
             return
-        metadata.create_all(connection)
-        for statement in SQLITE_EXTRAS if database.sqlite else POSTGRES_EXTRAS:
-            connection.exec_driver_sql(statement)
+    with database.writing() as connection:
+        in_turn(connection)
+        version = _version(connection)
+        if version != HEAD:
+            upgrade(connection, to=HEAD)
+
+
+def upgrade(connection: Connection, *, to: str) -> None:
+    """Bring the tables to this step of their history. Raises StoreFault where they come from a newer callguard."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, to)
+    except CommandError:
+        raise StoreFault(
+            "the case store was written by a newer callguard", code="store-newer", hint="update callguard"
+        ) from None
+
+
+def _version(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("callguard_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM callguard_version")).scalar()

@@ -1,6 +1,7 @@
 """Which tables exist. History is in ``migrations/``; the desk's own tables are in ``desk_tables.py``.
 
-Rule: `records` and `audit` only grow, the database itself refuses anything else. Wall times are aware UTC.
+Rule: ``records`` and ``audit`` only grow; triggers made by the first migration refuse anything else, and its index
+``spoken_index`` (SQLite) or ``ix_spoken_pairs`` (PostgreSQL) serves the search. Wall times are aware UTC.
 """
 
 from __future__ import annotations
@@ -190,24 +191,3 @@ policies = sa.Table(
     sa.Column("first_at", UtcTime, nullable=False),
 )
 """The text of every policy that ever decided, for bundles."""
-
-SQLITE_EXTRAS = (
-    "CREATE VIRTUAL TABLE spoken_index USING fts5("
-    "pairs, content='spoken', content_rowid='record_id', tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")",
-    "CREATE TRIGGER spoken_in AFTER INSERT ON spoken BEGIN "
-    "INSERT INTO spoken_index(rowid, pairs) VALUES (new.record_id, new.pairs); END",
-    "CREATE TRIGGER spoken_out AFTER DELETE ON spoken BEGIN "
-    "INSERT INTO spoken_index(spoken_index, rowid, pairs) VALUES ('delete', old.record_id, old.pairs); END",
-    "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit only grows'); END",
-    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit only grows'); END",
-    "CREATE TRIGGER records_no_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records do not change'); END",
-)
-
-POSTGRES_EXTRAS = (
-    "CREATE INDEX ix_spoken_pairs ON spoken USING gin (pairs)",
-    "CREATE FUNCTION only_grows() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'this table only grows'; END $$",
-    "CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION only_grows()",
-    "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit EXECUTE FUNCTION only_grows()",
-    "CREATE TRIGGER records_no_update BEFORE UPDATE ON records FOR EACH ROW EXECUTE FUNCTION only_grows()",
-)
