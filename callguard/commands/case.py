@@ -102,11 +102,20 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="Where the bundle goes.")],
     settings: SettingsFile = None,
     as_json: AsJson = False,
+    way: Annotated[str, typer.Option(help="original; masked for third parties; caller for their own access.")] = (
+        "original"
+    ),
+    name: Annotated[list[str] | None, typer.Option(help="Also mask this name; may be repeated.")] = None,
     who: Who = "",
 ) -> None:
     """Write the signed bundle of a case: sound, words, decisions, warnings, audit, reports."""
+    from callguard.model.errors import SettingsError
+    from callguard.store.masking import Way
+
+    if way not in set(Way):
+        raise SettingsError(f"there is no way {way!r}", where="--way", hint=", ".join(Way))
     with opened(settings) as store:
-        bundle = store.export(_known(store, case).line.id, who=who or _me())
+        bundle = store.export(_known(store, case).line.id, who=who or _me(), way=Way(way), names=name or ())
     out.write_bytes(bundle)
     out.chmod(0o600)
     if as_json:

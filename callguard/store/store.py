@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,9 @@ from callguard.store.chain import plain
 from callguard.store.connection import Database
 from callguard.store.folder import track_and_take
 from callguard.store.keyring import CallerMarks
+from callguard.store.masking import Way
 from callguard.store.reading import CaseFilter, CaseLine, CasePage, CaseView, Hit, StoredRecord
+from callguard.store.redaction import masked_contents
 from callguard.store.report import reports_of
 from callguard.store.retention import Due, Hold, KeepingOf, delete_case, due_cases, place_hold, read_holds, release_hold
 from callguard.store.sealing import Seals
@@ -320,10 +322,16 @@ class Store:
                 facts = {"hash": digest, "name": plain(name), "text": plain(text), "first_at": self.now()}
                 connection.execute(known.insert().values(**facts))
 
-    def export(self, case: CaseId, *, who: str) -> bytes:
-        """The signed bundle of a case. Written to the audit, whose line is in it. Raises StoreFault."""
-        self.audit(who=who, verb="exported", thing=case, data={})
+    def export(self, case: CaseId, *, who: str, way: Way = Way.ORIGINAL, names: Iterable[str] = ()) -> bytes:
+        """The signed bundle of a case. Written to the audit, whose line is in it. Raises StoreFault.
+
+        way: MASKED covers numbers, names and addresses; CALLER is for the caller's own access. names: people to be
+        masked besides the caller. Who may have which is for the caller of this to ask.
+        """
+        self.audit(who=who, verb="exported", thing=case, data={"way": str(way)})
         contents = self.contents(case)
+        if way is not Way.ORIGINAL:
+            contents = masked_contents(contents, way, names=names)
         return make_bundle(
             contents, key=signing_key(self.keys), who=plain(who), at=self.now(), reports=reports_of(contents)
         )

@@ -28,27 +28,25 @@ SAMPLE = 1000
 def killed_after(folder: Path, round_: str, how: str, blow_s: float) -> list[str]:
     """Everything the writer said until it was killed, ``blow_s`` after it was ready."""
     program = [sys.executable, str(WRITER), str(folder), round_, how]
-    writer = subprocess.Popen(program, stdout=subprocess.PIPE)
-    assert writer.stdout
-    said = b""
-    blow = None
-    with selectors.DefaultSelector() as selector:
+    said, blow = b"", None
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as writer, selectors.DefaultSelector() as selector:
+        assert writer.stdout
         selector.register(writer.stdout, selectors.EVENT_READ)
-        while blow is None or time.monotonic() < blow:
-            wait = 30.0 if blow is None else max(0.0, blow - time.monotonic())
-            if not selector.select(wait):
-                assert blow is not None, "the writer did not start"
-                break
-            piece = os.read(writer.stdout.fileno(), 65536)
-            assert piece, "the writer ended by itself"
-            said += piece
-            if blow is None and b"ready" in said:
-                blow = time.monotonic() + blow_s
-        os.kill(writer.pid, signal.SIGKILL)
+        try:
+            while blow is None or time.monotonic() < blow:
+                wait = 30.0 if blow is None else max(0.0, blow - time.monotonic())
+                if not selector.select(wait):
+                    assert blow is not None, "the writer did not start"
+                    break
+                piece = os.read(writer.stdout.fileno(), 65536)
+                assert piece, "the writer ended by itself"
+                said += piece
+                if blow is None and b"ready" in said:
+                    blow = time.monotonic() + blow_s
+        finally:
+            os.kill(writer.pid, signal.SIGKILL)
         while piece := os.read(writer.stdout.fileno(), 65536):
             said += piece
-    writer.stdout.close()
-    writer.wait()
     return said.decode().rpartition("\n")[0].splitlines()
 
 
