@@ -257,7 +257,8 @@ def _show(view: CaseView, store: Store) -> None:
     line, console = view.line, Console(highlight=False)
     width = max(20, min(100, console.width - 16))
     console.print(f"[bold]{line.id}[/]  {line.status}  opened {line.opened_at:%Y-%m-%d %H:%M:%S} UTC")
-    console.print(_safe(f"queue {line.queue or '-'}   agent {line.agent}   caller {line.caller_number or 'withheld'}"))
+    caller = f"{line.caller_number or 'withheld'} {line.caller_name}"
+    console.print(_safe(f"queue {line.queue or '-'}   agent {line.agent}   caller {caller}"))
     console.print(_safe(f"flagged at {clock(line.flagged_ms)} by {line.flagged_by} ({line.flag_reason})"))
     console.print(_safe(f"policy {line.policy_name} {line.policy_hash[:12]}"))
     _pictures(view, store, console, width)
