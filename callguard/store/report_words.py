@@ -28,7 +28,7 @@ _BOTH: dict[str, tuple[str, str]] = {
     "why": ("Words found, exactly as recognized", "検出された言葉（認識されたとおり）"),
     "decisions": ("What was decided, and why", "判断とその理由"),
     "warnings": ("Announcements the caller was played, word for word", "発信者に流した案内（全文）"),
-    "keys": ("Keys pressed", "押されたキー"),
+    "pressed": ("Keys pressed", "押されたキー"),
     "talk": ("What was said", "会話の書き起こし"),
     "talk_note": (
         "Written by a speech recognizer, which makes mistakes: the sound is what counts.",
