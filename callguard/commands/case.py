@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,8 +117,10 @@ def export(
         raise SettingsError(f"there is no way {way!r}", where="--way", hint=", ".join(Way))
     with opened(settings) as store:
         bundle = store.export(_known(store, case).line.id, who=who or _me(), way=Way(way), names=name or ())
+    out.touch(mode=0o600)
     out.write_bytes(bundle)
-    out.chmod(0o600)
+    if importlib.util.find_spec("weasyprint") is None:
+        typer.echo("the reports are HTML only; for PDF: pip install callguard[pdf]", err=True)
     if as_json:
         typer.echo(_json({"case": case, "out": str(out), "bytes": len(bundle)}))
     else:
