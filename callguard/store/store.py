@@ -298,6 +298,8 @@ class Store:
         due = self.due(keeping_of)
         for one in due:
             self.delete(one.line.id, who=who, why=f"kept until {one.until.isoformat()}")
+        if due:
+            self._database.forget_deleted()
         return len(due)
 
     def finish_deleting(self, *, who: str) -> int:

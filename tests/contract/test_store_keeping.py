@@ -12,7 +12,7 @@ from callguard.model.case import CaseOpened, Record, RecordKind, Track
 from callguard.model.errors import CallguardError, Refused
 from callguard.model.ids import CallId, CaseId
 from callguard.model.policy import Keeping
-from callguard.store import CaseFilter, Store
+from callguard.store import CaseFilter, Store, open_store
 from callguard.store.sound import FilePlace, ObjectPlace, Sound, open_place
 
 AT = datetime(2020, 1, 1, tzinfo=UTC)
@@ -95,6 +95,22 @@ def test_deletion_leaves_nothing_but_its_proof(store: Store) -> None:
     text = " ".join(str(line) for line in store.audit_lines())
     assert "0312345678" not in text and "Taro" not in text and "secret" not in text
     assert store.earlier_calls("0312345678", since=AT) == (0, 0)
+
+
+def test_no_bytes_of_deleted_cases_stay_in_the_file(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/c.db", segments=tmp_path / "segments")
+    case = old_case(store)
+    secrets = (b"secret words", b"0312345678", b"Taro", case.encode())
+
+    def lying() -> list[bytes]:
+        files = b"".join(file.read_bytes() for file in tmp_path.glob("c.db*"))
+        return [secret for secret in secrets if secret in files]
+
+    assert b"secret words" in lying()
+    store.purge(lambda queue: Keeping(), who="m")
+    store.close()
+    # the audit names the case for ever; it names nothing else of it
+    assert set(lying()) <= {case.encode()}
 
 
 def test_a_deletion_cut_short_is_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
