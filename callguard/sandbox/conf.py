@@ -20,7 +20,11 @@ _UNLOADED = (
     " app_festival res_smdi res_adsi app_adsiprog app_jack res_stun_monitor app_followme app_agent_pool app_confbridge"
     " app_sla res_fax res_fax_spandsp res_statsd res_cdrel_custom res_resolver_unbound res_geolocation"
     " res_pjsip_geolocation res_aeap res_speech_aeap res_stir_shaken res_pjsip_stir_shaken app_alarmreceiver"
-    " res_http_media_cache cdr_syslog res_websocket_client chan_websocket"
+    " res_http_media_cache cdr_syslog res_ari res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels"
+    " res_ari_device_states res_ari_endpoints res_ari_events res_ari_model res_ari_playbacks res_ari_recordings"
+    " res_ari_sounds res_calendar_caldav res_calendar_exchange res_calendar_icalendar res_calendar_ews"
+    " res_odbc_transaction func_odbc cdr_odbc app_stasis res_stasis_broadcast app_stasis_broadcast res_pjsip_notify"
+    " res_parking app_page app_getcpeid app_amd res_clioriginate res_websocket_client chan_websocket"
 ).split()
 
 

@@ -42,7 +42,7 @@ def _places(score: Sound, length: int, rate: int) -> list[tuple[float, float]]:
         if left[best] < ALIKE:
             break
         found.append((best / rate, float(left[best])))
-        left[max(0, best - length // 2) : best + length // 2] = 0.0
+        left[max(0, best - length) : best + length] = 0.0
     return sorted(found)
 
 
