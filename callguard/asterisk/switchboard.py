@@ -34,8 +34,12 @@ DIGIT_MS = 120
 """Length of a key pressed from software, and the pause after it: the whole code stays well inside Asterisk's
 featuredigittimeout of 1000 ms a digit."""
 
-BEGIN_S = 3.0
-"""So long an announcement may take to begin after its keys; later the other way is tried."""
+BEGIN_S = (0.7, 1.0, 1.3)
+"""So long an announcement may take to begin after its keys, by try; later the other way is taken.
+
+Keys that meet the agent in the tone of another key are lost (the agent is out of the bridge for it, up to half a
+second). Keys that come once too often do nothing: the first run has taken the announcement's name away.
+"""
 
 SPY_OPTIONS = {"listen": "quES", "whisper": "quESw", "barge": "quESB"}
 """ChanSpy options by mode of presence: q no beep, u whole name, E leave with the agent, S stop when alone."""
@@ -174,8 +178,11 @@ class AmiSwitchboard:
         try:
             for target in targets:
                 await self._set(target, {"_ID": play_id, "_LANG": language, "": name})
-            await self._press(agent.id, self._play_digits)
-            await _first([begin, end, gone], BEGIN_S)
+            for wait_s in BEGIN_S:
+                await self._press(agent.id, self._play_digits)
+                await _first([begin, end, gone], wait_s)
+                if begin.done() or end.done() or gone.done():
+                    break
             if not begin.done() and not end.done():
                 return _failed("caller-gone") if gone.done() else None
             started = _now()

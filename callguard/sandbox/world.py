@@ -32,6 +32,9 @@ STOP_S = 8.0
 SOCKET_ROOM = 80
 """Longest folder, in bytes, whose unix sockets still have a legal path."""
 
+KEEP_VARIABLE = "CALLGUARD_SANDBOX_KEEP"
+"""Where this is set, a stopped world's logs and recordings stay in its folder."""
+
 Headers = dict[str, str]
 
 
@@ -195,7 +198,8 @@ class World:
     async def stop(self) -> None:
         """End both and remove the folder."""
         await asyncio.gather(*(self._end(one) for one in (self.pbx, self.outside)), return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        if not os.environ.get(KEEP_VARIABLE):
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         if self._link_dir is not None:
             shutil.rmtree(self._link_dir, ignore_errors=True)
 
