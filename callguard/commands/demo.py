@@ -201,11 +201,17 @@ class Story:
         at = f"at {warning[0][0]:.1f} s, likeness {warning[0][1]:.2f}" if warning else "not heard"
         _say(f"  caller: the warning {at}")
         at = ", ".join(f"{place:.1f} s" for place, _ in tones)
-        _say(f"  agent:  the tone {'at ' + at if tones else 'not heard'}; the warning {result['warning_heard_by_agent']} times")
+        _say(
+            f"  agent:  the tone {'at ' + at if tones else 'not heard'}; the warning {result['warning_heard_by_agent']} times"
+        )
         if result["key_to_flag_ms"] is not None:
-            _say(f"  key to stored flag: {result['key_to_flag_ms']} ms; evidence begins {result['segment_starts_before_key_ms']} ms before the key")
+            _say(
+                f"  key to stored flag: {result['key_to_flag_ms']} ms; evidence begins {result['segment_starts_before_key_ms']} ms before the key"
+            )
         if result["case"]:
-            _say(f"\nsee it again:  .venv/bin/callguard case show {result['case']} --settings {os.path.relpath(settings)}")
+            _say(
+                f"\nsee it again:  .venv/bin/callguard case show {result['case']} --settings {os.path.relpath(settings)}"
+            )
         else:
             _say("\nno flag was raised, and no sound was kept")
         if not result["as_expected"]:

@@ -11,21 +11,103 @@ AGENTS = ("agent1", "agent2", "desk1", "sup1")
 
 EXTENSIONS = {"101": "agent1", "102": "agent2", "701": "desk1", "900": "sup1"}
 
-_UNLOADED = (
-    "chan_iax2 chan_unistim chan_motif chan_console res_xmpp res_calendar cdr_csv cdr_custom cdr_manager cdr_odbc"
-    " cdr_pgsql cdr_radius cdr_sqlite3_custom cdr_tds cdr_adaptive_odbc cel_custom cel_manager cel_odbc cel_pgsql"
-    " cel_radius cel_sqlite3_custom cel_tds res_odbc res_config_odbc res_config_pgsql res_config_ldap"
-    " res_config_sqlite3 res_config_curl pbx_dundi pbx_ael pbx_lua res_snmp res_hep res_hep_pjsip res_hep_rtcp"
-    " res_prometheus app_voicemail app_voicemail_odbc app_minivm res_phoneprov res_pjsip_phoneprov_provider"
-    " app_festival res_smdi res_adsi app_adsiprog app_jack res_stun_monitor app_followme app_agent_pool app_confbridge"
-    " app_sla res_fax res_fax_spandsp res_statsd res_cdrel_custom res_resolver_unbound res_geolocation"
-    " res_pjsip_geolocation res_aeap res_speech_aeap res_stir_shaken res_pjsip_stir_shaken app_alarmreceiver"
-    " res_http_media_cache cdr_syslog res_ari res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels"
-    " res_ari_device_states res_ari_endpoints res_ari_events res_ari_model res_ari_playbacks res_ari_recordings"
-    " res_ari_sounds res_calendar_caldav res_calendar_exchange res_calendar_icalendar res_calendar_ews"
-    " res_odbc_transaction func_odbc cdr_odbc app_stasis res_stasis_broadcast app_stasis_broadcast res_pjsip_notify"
-    " res_parking app_page app_getcpeid app_amd res_clioriginate res_websocket_client chan_websocket"
-).split()
+_UNLOADED = [
+    "chan_iax2",
+    "chan_unistim",
+    "chan_motif",
+    "chan_console",
+    "res_xmpp",
+    "res_calendar",
+    "cdr_csv",
+    "cdr_custom",
+    "cdr_manager",
+    "cdr_odbc",
+    "cdr_pgsql",
+    "cdr_radius",
+    "cdr_sqlite3_custom",
+    "cdr_tds",
+    "cdr_adaptive_odbc",
+    "cel_custom",
+    "cel_manager",
+    "cel_odbc",
+    "cel_pgsql",
+    "cel_radius",
+    "cel_sqlite3_custom",
+    "cel_tds",
+    "res_odbc",
+    "res_config_odbc",
+    "res_config_pgsql",
+    "res_config_ldap",
+    "res_config_sqlite3",
+    "res_config_curl",
+    "pbx_dundi",
+    "pbx_ael",
+    "pbx_lua",
+    "res_snmp",
+    "res_hep",
+    "res_hep_pjsip",
+    "res_hep_rtcp",
+    "res_prometheus",
+    "app_voicemail",
+    "app_voicemail_odbc",
+    "app_minivm",
+    "res_phoneprov",
+    "res_pjsip_phoneprov_provider",
+    "app_festival",
+    "res_smdi",
+    "res_adsi",
+    "app_adsiprog",
+    "app_jack",
+    "res_stun_monitor",
+    "app_followme",
+    "app_agent_pool",
+    "app_confbridge",
+    "app_sla",
+    "res_fax",
+    "res_fax_spandsp",
+    "res_statsd",
+    "res_cdrel_custom",
+    "res_resolver_unbound",
+    "res_geolocation",
+    "res_pjsip_geolocation",
+    "res_aeap",
+    "res_speech_aeap",
+    "res_stir_shaken",
+    "res_pjsip_stir_shaken",
+    "app_alarmreceiver",
+    "res_http_media_cache",
+    "cdr_syslog",
+    "res_ari",
+    "res_ari_applications",
+    "res_ari_asterisk",
+    "res_ari_bridges",
+    "res_ari_channels",
+    "res_ari_device_states",
+    "res_ari_endpoints",
+    "res_ari_events",
+    "res_ari_model",
+    "res_ari_playbacks",
+    "res_ari_recordings",
+    "res_ari_sounds",
+    "res_calendar_caldav",
+    "res_calendar_exchange",
+    "res_calendar_icalendar",
+    "res_calendar_ews",
+    "res_odbc_transaction",
+    "func_odbc",
+    "cdr_odbc",
+    "app_stasis",
+    "res_stasis_broadcast",
+    "app_stasis_broadcast",
+    "res_pjsip_notify",
+    "res_parking",
+    "app_page",
+    "app_getcpeid",
+    "app_amd",
+    "res_clioriginate",
+    "res_websocket_client",
+    "chan_websocket",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +247,7 @@ exten => 701,1,Dial(PJSIP/desk1,20,tb(callguard-agent^s^1(PJSIP/desk1)))
 def outside(ports: Ports, guarded: Ports, *, secret: str, records: str) -> dict[str, str]:
     """The outside world: whoever rings the PBX, and the telephones that it rings. records: folder of what is heard."""
     contact = f"sip:127.0.0.1:{guarded.sip}"
-    phones = "".join(
-        _endpoint(name, context="ringing", contact=contact, more=f"from_user={name}\n") for name in AGENTS
-    )
+    phones = "".join(_endpoint(name, context="ringing", contact=contact, more=f"from_user={name}\n") for name in AGENTS)
     trunk = _endpoint("pbx", context="ringing", contact=contact)
     return {
         "pjsip.conf": _sip(ports) + trunk + "[pbx]\ntype=identify\nendpoint=pbx\nmatch=127.0.0.1\n\n" + phones,

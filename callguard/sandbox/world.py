@@ -83,7 +83,7 @@ class Asterisk:
     def console(self, house: House, command: str) -> str:
         """What Asterisk's console answers."""
         words = house.command("asterisk", "-C", f"{house.inside(self.folder)}/etc/asterisk.conf", "-rx", command)
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=20).stdout  # noqa: ASYNC221
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=20).stdout
 
     @property
     def log(self) -> str:
@@ -131,9 +131,7 @@ class Handset:
     async def press(self, digits: str, *, gap_s: float = 0.12) -> None:
         """Press telephone keys (RFC 4733)."""
         for digit in digits:
-            await self.world.outside.ask(
-                Action="PlayDTMF", Channel=self.id, Digit=digit, Duration="100", Async="false"
-            )
+            await self.world.outside.ask(Action="PlayDTMF", Channel=self.id, Digit=digit, Duration="100", Async="false")
             await asyncio.sleep(0.1 + gap_s)
 
     async def hang_up(self) -> None:
@@ -212,7 +210,9 @@ class World:
             promptfile.install(promptfile.load_prompts(shipped("prompts"), language), self.sounds)
         self._lay_scripts()
         dialplan = _dialplan()
-        manager = (dialplan / "manager_callguard.conf").read_text(encoding="utf-8").replace("CHANGE-ME", self.ami_secret)
+        manager = (
+            (dialplan / "manager_callguard.conf").read_text(encoding="utf-8").replace("CHANGE-ME", self.ami_secret)
+        )
         for one, files in (
             (
                 self.pbx,
@@ -300,7 +300,9 @@ class World:
             await one.until(lambda e: e.get("Event") == "FullyBooted", timeout_s=START_S)
         except Exception as error:
             raise PeerFault(
-                f"the private Asterisk ({one.name}) did not start", code="sandbox-asterisk-down", hint=f"read {one.folder}/log/full"
+                f"the private Asterisk ({one.name}) did not start",
+                code="sandbox-asterisk-down",
+                hint=f"read {one.folder}/log/full",
             ) from error
 
     async def _end(self, one: Asterisk) -> None:
@@ -318,7 +320,9 @@ class World:
 
     # what people do
 
-    async def ring(self, extension: str = "600", *, number: str = "0312345678", name: str = "", timeout_s: float = 30.0) -> Handset:
+    async def ring(
+        self, extension: str = "600", *, number: str = "0312345678", name: str = "", timeout_s: float = 30.0
+    ) -> Handset:
         """A caller rings an extension of the PBX; returns once the PBX has answered."""
         channel = f"caller-{uuid.uuid4().hex}"
         since = len(self.outside.events)
@@ -334,7 +338,9 @@ class World:
             Async="true",
         )
         await self.outside.until(
-            lambda e: e.get("UserEvent") == "SandboxUp" and e.get("Uniqueid") == channel, timeout_s=timeout_s, after=since
+            lambda e: e.get("UserEvent") == "SandboxUp" and e.get("Uniqueid") == channel,
+            timeout_s=timeout_s,
+            after=since,
         )
         return Handset(world=self, id=channel)
 
@@ -353,7 +359,9 @@ class World:
             Async="true",
         )
         await self.outside.until(
-            lambda e: e.get("UserEvent") == "SandboxUp" and e.get("Uniqueid") == channel, timeout_s=timeout_s, after=since
+            lambda e: e.get("UserEvent") == "SandboxUp" and e.get("Uniqueid") == channel,
+            timeout_s=timeout_s,
+            after=since,
         )
         return Handset(world=self, id=channel)
 
