@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,7 +62,7 @@ class Group:
     warned_cases: int = 0
     lost_s: int = 0
     review_s: list[float] = field(default_factory=list)
-    callers: Counter[str] = field(default_factory=Counter)
+    callers: dict[str, int] = field(default_factory=dict)
 
     @property
     def judged(self) -> int:
@@ -146,7 +146,10 @@ def figures(store: Store, *, since: datetime, until: datetime, queues: Iterable[
     groups: dict[str, dict[str, Group]] = defaultdict(dict)
 
     def into(table: str, name: str) -> Group:
-        return groups[table].setdefault(name, Group(name))
+        known = groups[table].get(name)
+        if known is None:
+            known = groups[table][name] = Group(name)
+        return known
 
     for row in rows:
         local = row.opened_at.astimezone()
@@ -155,8 +158,9 @@ def figures(store: Store, *, since: datetime, until: datetime, queues: Iterable[
         wanted.append(into("flagger", row.flagged_by))
         wanted += [into("kind", kind) for kind in ([row.category] if row.category else kinds.get(row.id, ()))]
         wanted += [into("rule", rule) for rule in rules.get(row.id, ())]
+        facts = _facts(row)
         for group in wanted:
-            _count(group, row)
+            _count(group, *facts)
 
     def ordered(table: str, *, by_size: bool = False) -> list[Group]:
         found = list(groups[table].values())
@@ -218,20 +222,28 @@ def newest_audit(store: Store, *, thing: str, who: str, before: int, limit: int)
         ]
 
 
-def _count(group: Group, row: Any) -> None:
+def _facts(row: Any) -> tuple[int, int, str, str, bool, float | None]:
+    """Warnings, seconds after the flag, caller, decision, proper complaint, seconds to the verdict."""
+    decision = row.decision or ""
+    proper = decision == "dismissed" and row.justified == "yes" and row.acceptable == "yes"
+    review = (row.decided_at - row.opened_at).total_seconds() if decision and row.decided_at else None
+    return row.warnings, max(0, (row.ended_ms or 0) - row.flagged_ms) // 1000, row.caller_mark, decision, proper, review
+
+
+def _count(
+    group: Group, warnings: int, lost_s: int, caller: str, decision: str, proper: bool, review: float | None
+) -> None:
     group.flags += 1
-    group.warnings += row.warnings
-    group.warned_cases += row.warnings > 0
-    group.lost_s += max(0, (row.ended_ms or 0) - row.flagged_ms) // 1000
-    if row.caller_mark:
-        group.callers[row.caller_mark] += 1
-    if row.decision == "confirmed":
-        group.confirmed += 1
-    elif row.decision == "dismissed":
-        group.dismissed += 1
-        group.proper += row.justified == "yes" and row.acceptable == "yes"
-    if row.decision and row.decided_at:
-        group.review_s.append((row.decided_at - row.opened_at).total_seconds())
+    group.warnings += warnings
+    group.warned_cases += warnings > 0
+    group.lost_s += lost_s
+    if caller:
+        group.callers[caller] = group.callers.get(caller, 0) + 1
+    group.confirmed += decision == "confirmed"
+    group.dismissed += decision == "dismissed"
+    group.proper += proper
+    if review is not None:
+        group.review_s.append(review)
 
 
 def _kinds(link: Connection, within: list[Any]) -> dict[str, list[str]]:

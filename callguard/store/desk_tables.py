@@ -1,7 +1,7 @@
 """Tables of the desk: accounts, sign-ins, tokens, webhooks, and what people wrote into cases.
 
 ``desk_entries`` is append-only and is the truth; ``desk_state`` is what it adds up to, one row a case, so that lists
-and reports are quick.
+and reports are quick. Both go with their case; a measure against a caller outlives it until its own end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Engine,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 
 from callguard.model.errors import StoreFault
-from callguard.store.tables import UtcTime
+from callguard.store.tables import UtcTime, cases
 
 metadata = MetaData()
 
@@ -111,7 +112,7 @@ entries = Table(
     "desk_entries",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("case", String(32), nullable=False),
+    Column("case", String(16), ForeignKey(cases.c.id, ondelete="CASCADE"), nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("by", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
@@ -123,7 +124,7 @@ entries = Table(
 state = Table(
     "desk_state",
     metadata,
-    Column("case", String(32), primary_key=True),
+    Column("case", String(16), ForeignKey(cases.c.id, ondelete="CASCADE"), primary_key=True),
     Column("decision", String(16), nullable=False, default=""),
     Column("justified", String(16), nullable=False, default=""),
     Column("acceptable", String(16), nullable=False, default=""),

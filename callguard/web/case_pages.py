@@ -20,6 +20,7 @@ from callguard.model.case import CaseStatus
 from callguard.model.errors import Refused, StoreFault
 from callguard.model.finding import Category
 from callguard.model.ids import CaseId
+from callguard.store.masking import Way
 from callguard.store.reading import CaseFilter, CaseLine
 from callguard.store.reviews import (
     NOTHING_YET,
@@ -34,7 +35,6 @@ from callguard.store.reviews import (
 )
 from callguard.web.desk import Desk, Visitor, desk_of
 from callguard.web.doors import Reader, Writer, allow, can
-from callguard.web.holds import export_bundle, hold, holds_of, release
 from callguard.web.pages import render
 from callguard.web.sound import peaks_of, ranged
 from callguard.web.story import sounds_of, story_of
@@ -254,7 +254,7 @@ def case_page(
         sounds=sounds,
         player=json.dumps([{"n": one.number, "t": one.track, "s": one.start_ms, "e": one.end_ms} for one in sounds]),
         marks=json.dumps(story.marks),
-        heard_by=[one for one in desk.store.audit_lines(thing=line.id) if one.verb in ("play", "export", "read")],
+        heard_by=[one for one in desk.store.audit_lines(thing=line.id) if one.verb in ("play", "exported", "read")],
         earlier=_of_caller(desk, who, line),
         measures=desk.reviews.measures_of(line.caller_mark),
         next_case=_next(desk, who, line),
@@ -278,7 +278,7 @@ def _judging(desk: Desk, who: Visitor, line: CaseLine) -> dict[str, Any]:
         "standing_ids": {one.id for one in verdicts},
         "undo_left": max(0, left),
         "thing": thing,
-        "holds": holds_of(desk.store, line.id),
+        "holds": desk.store.holds(line.id)[::-1],
         "people": people,
         "reviewers": [one for one in people if "reviewer" in one.roles and one.name != who.account.name],
         "names": {one.name: one.display for one in desk.accounts.all()},
@@ -516,7 +516,7 @@ def place_hold(
         who,
         case,
         Verb.HOLD,
-        lambda desk, _, line: hold(desk.store, line.id, reason=reason, who=_.account.name),
+        lambda desk, _, line: desk.store.hold(line.id, reason=reason, who=_.account.name),
     )
 
 
@@ -525,7 +525,7 @@ def release_hold(request: Request, who: Writer, case: str) -> Response:
     """Ask for the hold's release, or agree to it."""
     desk = desk_of(request)
     line = opened(desk, who, case, Verb.RELEASE)
-    free = release(desk.store, line.id, who=who.account.name)
+    free = desk.store.release(line.id, who=who.account.name)
     return _done(request, who, case, said="saved" if free else "hold-needs-two")
 
 
@@ -579,14 +579,14 @@ def change_measure(
 
 
 @router.post("/cases/{case}/export")
-def export(request: Request, who: Writer, case: str) -> Response:
-    """The signed bundle."""
+def export(request: Request, who: Writer, case: str, way: Annotated[Way, Form()] = Way.ORIGINAL) -> Response:
+    """The signed bundle: as it is, masked for others, or for the caller's own access. The store audits it."""
     desk = desk_of(request)
     line = opened(desk, who, case, Verb.EXPORT)
-    desk.audit(who.name, "export", line.id)
-    name, body = export_bundle(desk.store, line.id, who=who.account.name)
+    body = desk.store.export(line.id, who=who.name, way=way)
+    name = line.id if way is Way.ORIGINAL else f"{line.id}-{way.value}"
     return Response(
-        body, media_type="application/zip", headers={"content-disposition": f'attachment; filename="{name}"'}
+        body, media_type="application/zip", headers={"content-disposition": f'attachment; filename="{name}.zip"'}
     )
 
 

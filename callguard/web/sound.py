@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from callguard.model.case import Segment
 from callguard.model.errors import StoreFault
@@ -20,42 +19,22 @@ PEAKS = 1200
 """Columns of the wave; more than a screen is wide in points shows nothing new."""
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_BLOCK = 1 << 16
-
-
-def file_of(store: Store, segment: Segment) -> Path:
-    """Where the segment lies. Raises StoreFault "no-such-sound"."""
-    root = store.segments.resolve()
-    path = (root / segment.path).resolve()
-    if not path.is_relative_to(root) or not path.is_file():
-        raise StoreFault("the sound is not there", code="no-such-sound")
-    return path
-
-
-def bytes_of(store: Store, segment: Segment) -> bytes | None:
-    """The sound where the store must decrypt it first, None where the file is as it is."""
-    opened = getattr(store, "read_sound", None)
-    return opened(segment) if opened is not None else None
 
 
 def ranged(store: Store, segment: Segment, wanted: str) -> Response:
-    """The sound, or the part of it that the Range header asks for."""
-    name = Path(segment.path).name.removesuffix(".enc")
+    """The sound, or the part of it that the Range header asks for. Raises StoreFault."""
+    name = Path(segment.path).name
     kind = TYPES.get(Path(name).suffix, "application/octet-stream")
-    plain = bytes_of(store, segment)
-    path = None if plain is not None else file_of(store, segment)
-    size = len(plain) if plain is not None else path.stat().st_size if path else 0
+    body = store.sound(segment)
     headers = {"accept-ranges": "bytes", "content-disposition": f'inline; filename="{segment.case}-{name}"'}
     asked = _RANGE.fullmatch(wanted.strip())
     if not asked or asked.group(0) == "bytes=-":
-        headers["content-length"] = str(size)
-        return StreamingResponse(_read(plain, path, 0, size), media_type=kind, headers=headers)
-    first, last = _bounds(asked, size)
-    if first > last or first >= size:
-        return Response(status_code=416, headers={"content-range": f"bytes */{size}"})
-    headers["content-range"] = f"bytes {first}-{last}/{size}"
-    headers["content-length"] = str(last - first + 1)
-    return StreamingResponse(_read(plain, path, first, last + 1), status_code=206, media_type=kind, headers=headers)
+        return Response(body, media_type=kind, headers=headers)
+    first, last = _bounds(asked, len(body))
+    if first > last or first >= len(body):
+        return Response(status_code=416, headers={"content-range": f"bytes */{len(body)}"})
+    headers["content-range"] = f"bytes {first}-{last}/{len(body)}"
+    return Response(body[first : last + 1], status_code=206, media_type=kind, headers=headers)
 
 
 def peaks_of(store: Store, segment: Segment) -> list[int]:
@@ -73,10 +52,8 @@ _MOST_KNOWN = 200
 
 
 def _measure(store: Store, segment: Segment) -> list[int]:
-    plain = bytes_of(store, segment)
-    source = BytesIO(plain) if plain is not None else file_of(store, segment)
     try:
-        with soundfile.SoundFile(source) as file:
+        with soundfile.SoundFile(BytesIO(store.sound(segment))) as file:
             step = max(1, -(-file.frames // PEAKS))
             peaks: list[int] = []
             for block in file.blocks(blocksize=step * 64, dtype="int16", always_2d=True):
@@ -93,16 +70,3 @@ def _bounds(asked: re.Match[str], size: int) -> tuple[int, int]:
     if not first:
         return max(0, size - int(last)), size - 1
     return int(first), min(int(last), size - 1) if last else size - 1
-
-
-def _read(plain: bytes | None, path: Path | None, first: int, stop: int) -> Iterator[bytes]:
-    if plain is not None:
-        yield plain[first:stop]
-        return
-    assert path is not None
-    with path.open("rb") as file:
-        file.seek(first)
-        left = stop - first
-        while left > 0 and (block := file.read(min(_BLOCK, left))):
-            left -= len(block)
-            yield block

@@ -152,7 +152,6 @@ SAID = {
     "verdict-first": "A second opinion needs a first verdict.",
     "hold-needs-two": "Two people release a hold: you have asked, another must agree.",
     "not-held": "This case is not held.",
-    "export-missing": "Bundles cannot be made by this installation.",
     "expiry-first": "A measure ends on a day in the future, and is reviewed before that.",
     "verdict-needed": "A measure against a caller needs a confirmed case.",
     "number-unknown": "This number is not one person's: no measure can be tied to it.",

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from callguard.model.errors import Refused
 from callguard.store.accounts import MOST_PER_HOST, MOST_PER_NAME, Accounts
+from callguard.store.opening import open_store
 
 GOOD = "correct horse battery"
 
@@ -27,9 +28,9 @@ def clock():
 
 @pytest.fixture
 def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/desk.db")
-    yield engine
-    engine.dispose()
+    store = open_store(f"sqlite:///{tmp_path}/desk.db", segments=tmp_path / "segments")
+    yield store.engine
+    store.close()
 
 
 @pytest.fixture
