@@ -20,7 +20,7 @@ from callguard.store.opening import open_store
 from callguard.web.serve import make_app, serve
 
 sys.path.insert(0, str(Path(__file__).parent))
-import world  # noqa: E402 - beside this file
+import world
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 

@@ -41,27 +41,69 @@ def fill(path, count):
         stamp = at.strftime("%Y-%m-%d %H:%M:%S.%f")
         japanese = draw.random() < 0.5
         status = draw.choice(["new", "confirmed", "dismissed", "dismissed", "confirmed", "in-review"])
-        cases.append((case, f"c{number}", status, stamp, stamp, stamp, 72000, draw.choice(["billing", "support", "returns"]),
-                      "ja" if japanese else "en", "+441632960123", "", f"mark{number % 9000}", f"PJSIP/{100 + number % 40}",
-                      "house", "4f1c" + "0" * 60, "*7", "agent", 48000, 0, draw.randint(0, 3), 1, 1, 7, "", None, 0, ""))
+        cases.append(
+            (
+                case,
+                f"c{number}",
+                status,
+                stamp,
+                stamp,
+                stamp,
+                72000,
+                draw.choice(["billing", "support", "returns"]),
+                "ja" if japanese else "en",
+                "+441632960123",
+                "",
+                f"mark{number % 9000}",
+                f"PJSIP/{100 + number % 40}",
+                "house",
+                "4f1c" + "0" * 60,
+                "*7",
+                "agent",
+                48000,
+                0,
+                draw.randint(0, 3),
+                1,
+                1,
+                7,
+                "",
+                None,
+                0,
+                "",
+            )
+        )
         kinds.append((case, draw.choice(["verbal_abuse", "threat", "authority"])))
         if status in ("confirmed", "dismissed"):
             states.append((case, status, "partly", "no", "threat", 2, stamp, "lee", "", "", "finished", None, 0, None))
         for place in range(6):
             record += 1
             text = draw.choice(world.JAPANESE if japanese else world.ENGLISH).text
-            data = json.dumps({"role": "caller", "start_ms": place * 8000, "end_ms": place * 8000 + 3000, "text": text, "language": "en"})
+            data = json.dumps(
+                {
+                    "role": "caller",
+                    "start_ms": place * 8000,
+                    "end_ms": place * 8000 + 3000,
+                    "text": text,
+                    "language": "en",
+                }
+            )
             records.append((record, case, place + 1, "transcript", place * 8000, stamp, data, ""))
             spoken.append((record, case, folded[text], cut[text]))
         record += 1
-        data = json.dumps({"rule": draw.choice(["en.threat.harm-you", "ja.authority.boss"]), "category": "threat", "severity": 2})
+        data = json.dumps(
+            {"rule": draw.choice(["en.threat.harm-you", "ja.authority.boss"]), "category": "threat", "severity": 2}
+        )
         records.append((record, case, 7, "finding", 47000, stamp, data, ""))
     put = link.executemany
     put(f"INSERT INTO cases VALUES ({','.join('?' * 27)})", cases)
     put("INSERT INTO case_kinds VALUES (?,?)", kinds)
     put("INSERT INTO records VALUES (?,?,?,?,?,?,?,?)", records)
     put("INSERT INTO spoken VALUES (?,?,?,?)", spoken)
-    put('INSERT INTO desk_state ("case",decision,justified,acceptable,category,severity,decided_at,decided_by,second_asked,second_decision,care,care_due,training,told_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)', states)
+    put(
+        'INSERT INTO desk_state ("case",decision,justified,acceptable,category,severity,decided_at,decided_by,'
+        "second_asked,second_decision,care,care_due,training,told_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        states,
+    )
     link.commit()
     link.execute("ANALYZE")
     link.commit()
@@ -102,6 +144,15 @@ def test_pages_stay_quick(big):
         figures["case page"] = middle_and_worst(client, some)
         figures["reports 12 weeks"] = middle_and_worst(client, ["/reports"] * 3)
     for name, (middle, worst) in figures.items():
-        print(json.dumps({"figure": f"desk {name}", "cases": CASES, "median_ms": round(middle * 1000, 1), "p95_ms": round(worst * 1000, 1)}))
+        print(
+            json.dumps(
+                {
+                    "figure": f"desk {name}",
+                    "cases": CASES,
+                    "median_ms": round(middle * 1000, 1),
+                    "p95_ms": round(worst * 1000, 1),
+                }
+            )
+        )
     assert figures["first page"][0] < FIRST_PAGE_S
     assert figures["case page"][0] < CASE_PAGE_S

@@ -21,7 +21,7 @@ def sentences():
         for one in SAID.finditer(page.read_text(encoding="utf-8")):
             found[one.group("text")] = page.name
     for table in (words.KINDS, words.STATES, words.ROLES, words.OTHERS, words.SAID):
-        found |= {text: "words.py" for text in table.values()}
+        found |= dict.fromkeys(table.values(), "words.py")
     tree = ast.parse((ROOM / "report_pages.py").read_text(encoding="utf-8"))
     made = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "csv_of")
     for node in ast.walk(made):
@@ -64,4 +64,4 @@ def test_which_language(wanted, accepted, found):
 
 
 def test_hostile_values_are_not_formats():
-    assert words_in("ja")("Calls: %(n)s", n="%(x)s %s") .endswith("%(x)s %s")
+    assert words_in("ja")("Calls: %(n)s", n="%(x)s %s").endswith("%(x)s %s")
