@@ -5,6 +5,7 @@ AGI(callguard_incoming.py,<queue>,<linkedid>). Sets CALLGUARD_NOTICE, _ROUTE, _L
 it sets nothing, and the call goes its usual way.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ from callguard_bus import ask
 def main() -> None:
     bound()
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-    agi = AGI(stderr=Path(os.devnull).open("w"))  # it would write every variable to Asterisk's log
+    agi = AGI(stderr=Path(os.devnull).open("w"))  # noqa: SIM115 - it would write every variable to Asterisk's log
     if not agi.env.get("agi_uniqueid"):
         return
     question = {
@@ -43,8 +44,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(AGIException, ValueError, OSError):  # the call goes on without us
         main()
-    except (AGIException, ValueError, OSError):
-        pass  # the call goes on without us
     os._exit(0)

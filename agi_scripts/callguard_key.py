@@ -5,6 +5,7 @@ AGI(callguard_key.py,<key>,<press id>,<linkedid>). Sets CALLGUARD_TONE and CALLG
 the press is not stored and the dialplan has to keep the evidence by itself.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ KEYS = ("flag", "unflag", "warn", "handover", "help", "end", "why")
 def main() -> None:
     bound()
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-    agi = AGI(stderr=Path(os.devnull).open("w"))  # it would write every variable to Asterisk's log
+    agi = AGI(stderr=Path(os.devnull).open("w"))  # noqa: SIM115 - it would write every variable to Asterisk's log
     key = agi.env.get("agi_arg_1", "")
     if key not in KEYS:
         return
@@ -56,8 +57,6 @@ def spooled(press: dict[str, str]) -> bool:
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(AGIException, ValueError, OSError):  # the call went on without us
         main()
-    except (AGIException, ValueError, OSError):
-        pass  # the call went on without us
     os._exit(0)

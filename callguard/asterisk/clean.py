@@ -124,8 +124,20 @@ def from_outside(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-_ESCAPES = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\", "\\a": "", "\\b": "", "\\f": "", "\\v": ""}
-_ESCAPED = re.compile(r'\\[nrtabfv"\\]')
+_ESCAPES = {
+    "\\n": "\n",
+    "\\r": "\r",
+    "\\t": "\t",
+    '\\"': '"',
+    "\\\\": "\\",
+    "\\a": "",
+    "\\b": "",
+    "\\f": "",
+    "\\v": "",
+    "\\'": "'",
+    "\\?": "?",
+}
+_ESCAPED = re.compile(r"""\\[nrtabfv"'?\\]""")
 
 
 def unescaped(value: str) -> str:

@@ -66,7 +66,10 @@ async def _main(name: str) -> dict[str, Any]:
     async with world(here, language=scene.language) as there:
         settings = home / "callguard.toml"
         policy = shipped(f"policies/{scene.language}.toml")
-        settings.write_text(settings_text(there, home=home, policy=policy, models=place / "models"), encoding="utf-8")
+        settings.write_text(
+            settings_text(there, home=home, bus=there.folder / "busdata", policy=policy, models=place / "models"),
+            encoding="utf-8",
+        )
         _say("a guarded Asterisk and an outside world are up; starting callguard")
         async with guarding(there, settings, on_event=story.tell) as daemon:
             return await story.play(there, daemon, speech, settings, name)
@@ -132,7 +135,8 @@ class Story:
                 return f"{_of(event, 'role')}: {_of(event, 'text')}"
             case "finding":
                 self.findings.append(str(_of(event, "rule")))
-                return f"FINDING {_of(event, 'rule')} ({_of(event, 'category')}, severity {_of(event, 'severity')}, {_of(event, 'stage')}): {_of(event, 'words')}"
+                kind = f"{_of(event, 'category')}, severity {_of(event, 'severity')}, {_of(event, 'stage')}"
+                return f"FINDING {_of(event, 'rule')} ({kind}): {_of(event, 'words')}"
             case "key":
                 refused = f", refused: {_of(event, 'refusal')}" if _of(event, "refusal") else ""
                 return f"KEY {_of(event, 'key')} -> {_of(event, 'tone')}{refused}"
@@ -201,17 +205,14 @@ class Story:
         at = f"at {warning[0][0]:.1f} s, likeness {warning[0][1]:.2f}" if warning else "not heard"
         _say(f"  caller: the warning {at}")
         at = ", ".join(f"{place:.1f} s" for place, _ in tones)
-        _say(
-            f"  agent:  the tone {'at ' + at if tones else 'not heard'}; the warning {result['warning_heard_by_agent']} times"
-        )
+        tone = f"at {at}" if tones else "not heard"
+        _say(f"  agent:  the tone {tone}; the warning {result['warning_heard_by_agent']} times")
         if result["key_to_flag_ms"] is not None:
-            _say(
-                f"  key to stored flag: {result['key_to_flag_ms']} ms; evidence begins {result['segment_starts_before_key_ms']} ms before the key"
-            )
+            before = result["segment_starts_before_key_ms"]
+            _say(f"  key to stored flag: {result['key_to_flag_ms']} ms; evidence begins {before} ms before the key")
         if result["case"]:
-            _say(
-                f"\nsee it again:  .venv/bin/callguard case show {result['case']} --settings {os.path.relpath(settings)}"
-            )
+            file = os.path.relpath(settings)
+            _say(f"\nsee it again:  .venv/bin/callguard case show {result['case']} --settings {file}")
         else:
             _say("\nno flag was raised, and no sound was kept")
         if not result["as_expected"]:

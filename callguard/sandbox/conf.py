@@ -11,103 +11,24 @@ AGENTS = ("agent1", "agent2", "desk1", "sup1")
 
 EXTENSIONS = {"101": "agent1", "102": "agent2", "701": "desk1", "900": "sup1"}
 
-_UNLOADED = [
-    "chan_iax2",
-    "chan_unistim",
-    "chan_motif",
-    "chan_console",
-    "res_xmpp",
-    "res_calendar",
-    "cdr_csv",
-    "cdr_custom",
-    "cdr_manager",
-    "cdr_odbc",
-    "cdr_pgsql",
-    "cdr_radius",
-    "cdr_sqlite3_custom",
-    "cdr_tds",
-    "cdr_adaptive_odbc",
-    "cel_custom",
-    "cel_manager",
-    "cel_odbc",
-    "cel_pgsql",
-    "cel_radius",
-    "cel_sqlite3_custom",
-    "cel_tds",
-    "res_odbc",
-    "res_config_odbc",
-    "res_config_pgsql",
-    "res_config_ldap",
-    "res_config_sqlite3",
-    "res_config_curl",
-    "pbx_dundi",
-    "pbx_ael",
-    "pbx_lua",
-    "res_snmp",
-    "res_hep",
-    "res_hep_pjsip",
-    "res_hep_rtcp",
-    "res_prometheus",
-    "app_voicemail",
-    "app_voicemail_odbc",
-    "app_minivm",
-    "res_phoneprov",
-    "res_pjsip_phoneprov_provider",
-    "app_festival",
-    "res_smdi",
-    "res_adsi",
-    "app_adsiprog",
-    "app_jack",
-    "res_stun_monitor",
-    "app_followme",
-    "app_agent_pool",
-    "app_confbridge",
-    "app_sla",
-    "res_fax",
-    "res_fax_spandsp",
-    "res_statsd",
-    "res_cdrel_custom",
-    "res_resolver_unbound",
-    "res_geolocation",
-    "res_pjsip_geolocation",
-    "res_aeap",
-    "res_speech_aeap",
-    "res_stir_shaken",
-    "res_pjsip_stir_shaken",
-    "app_alarmreceiver",
-    "res_http_media_cache",
-    "cdr_syslog",
-    "res_ari",
-    "res_ari_applications",
-    "res_ari_asterisk",
-    "res_ari_bridges",
-    "res_ari_channels",
-    "res_ari_device_states",
-    "res_ari_endpoints",
-    "res_ari_events",
-    "res_ari_model",
-    "res_ari_playbacks",
-    "res_ari_recordings",
-    "res_ari_sounds",
-    "res_calendar_caldav",
-    "res_calendar_exchange",
-    "res_calendar_icalendar",
-    "res_calendar_ews",
-    "res_odbc_transaction",
-    "func_odbc",
-    "cdr_odbc",
-    "app_stasis",
-    "res_stasis_broadcast",
-    "app_stasis_broadcast",
-    "res_pjsip_notify",
-    "res_parking",
-    "app_page",
-    "app_getcpeid",
-    "app_amd",
-    "res_clioriginate",
-    "res_websocket_client",
-    "chan_websocket",
-]
+_UNLOADED = """
+chan_iax2 chan_unistim chan_motif chan_console res_xmpp res_calendar cdr_csv cdr_custom cdr_manager
+cdr_odbc cdr_pgsql cdr_radius cdr_sqlite3_custom cdr_tds cdr_adaptive_odbc cel_custom cel_manager
+cel_odbc cel_pgsql cel_radius cel_sqlite3_custom cel_tds res_odbc res_config_odbc res_config_pgsql
+res_config_ldap res_config_sqlite3 res_config_curl pbx_dundi pbx_ael pbx_lua res_snmp res_hep
+res_hep_pjsip res_hep_rtcp res_prometheus app_voicemail app_voicemail_odbc app_minivm res_phoneprov
+res_pjsip_phoneprov_provider app_festival res_smdi res_adsi app_adsiprog app_jack res_stun_monitor
+app_followme app_agent_pool app_confbridge app_sla res_fax res_fax_spandsp res_statsd
+res_cdrel_custom res_resolver_unbound res_geolocation res_pjsip_geolocation res_aeap res_speech_aeap
+res_stir_shaken res_pjsip_stir_shaken app_alarmreceiver res_http_media_cache cdr_syslog res_ari
+res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_device_states
+res_ari_endpoints res_ari_events res_ari_model res_ari_playbacks res_ari_recordings res_ari_sounds
+res_calendar_caldav res_calendar_exchange res_calendar_icalendar res_calendar_ews
+res_odbc_transaction func_odbc cdr_odbc app_stasis res_stasis_broadcast app_stasis_broadcast
+res_pjsip_notify res_parking app_page app_getcpeid app_amd res_clioriginate res_websocket_client
+chan_websocket
+"""
+"""Modules that need what is not there, or that nobody calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +45,7 @@ def common(folders: Mapping[str, str], ports: Ports) -> dict[str, str]:
     rows = "".join(f"{name} => {path}\n" for name, path in folders.items())
     return {
         "asterisk.conf": f"[directories]\n{rows}\n[options]\nverbose = 3\ntransmit_silence = yes\n",
-        "modules.conf": "[modules]\nautoload = yes\n" + "".join(f"noload = {name}.so\n" for name in _UNLOADED),
+        "modules.conf": "[modules]\nautoload = yes\n" + "".join(f"noload = {name}.so\n" for name in _UNLOADED.split()),
         "logger.conf": "[general]\n[logfiles]\nfull => notice,warning,error,verbose(3),security\n",
         "rtp.conf": f"[general]\nrtpstart={ports.rtp}\nrtpend={ports.rtp + 199}\nicesupport=no\n",
         "cdr.conf": "[general]\nenable=no\n",
@@ -137,7 +58,8 @@ def common(folders: Mapping[str, str], ports: Ports) -> dict[str, str]:
 def _manager(ports: Ports, more: str, secret: str) -> str:
     account = (
         f"[sandbox]\nsecret = {secret}\ndeny = 0.0.0.0/0.0.0.0\npermit = 127.0.0.1/255.255.255.255\n"
-        "read = call,agent,user,dtmf,reporting,dialplan,system\nwrite = call,originate,agent,reporting,user,system,command\n"
+        "read = call,agent,user,dtmf,reporting,dialplan,system\n"
+        "write = call,originate,agent,reporting,user,system,command\n"
         "eventfilter(action(exclude),name(VarSet)) =\n"
     )
     return f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {ports.ami}\nauthlimit = 200\n\n{more}\n{account}"
@@ -274,7 +196,8 @@ exten => _[a-z].,1,UserEvent(SandboxRinging,Phone: ${EXTEN})
 
 [up]
 ; somebody's handset is off the hook: keep what it hears and what it says
-exten => s,1,MixMonitor(@RECORDS@/${UNIQUEID}.both.wav,r(@RECORDS@/${UNIQUEID}.heard.wav)t(@RECORDS@/${UNIQUEID}.said.wav))
+exten => s,1,Set(REC=@RECORDS@/${UNIQUEID})
+ same => n,MixMonitor(${REC}.both.wav,r(${REC}.heard.wav)t(${REC}.said.wav))
  same => n,UserEvent(SandboxUp,Phone: ${PHONE})
  same => n,Goto(quiet,s,1)
 

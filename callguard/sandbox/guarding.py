@@ -15,16 +15,27 @@ from pydantic import BaseModel
 from callguard.bus.link import Bus
 from callguard.bus.messages import HealthTold, read_event
 from callguard.bus.topics import BOARD
-from callguard.model.errors import BusFault, PeerFault
+from callguard.model.errors import PeerFault
 from callguard.sandbox.world import World
 
 READY_S = 60.0
 
 
 def settings_text(
-    world: World, *, home: Path, policy: Path, models: Path, hearing: bool = True, secret: str = "", more: str = ""
+    world: World,
+    *,
+    home: Path,
+    bus: Path,
+    policy: Path,
+    models: Path,
+    hearing: bool = True,
+    secret: str = "",
+    more: str = "",
 ) -> str:
-    """Settings for a daemon that guards this world. home: where cases and sound are kept after the world is gone."""
+    """Settings for a daemon that guards this world.
+
+    home: where cases and sound are kept, also when the world is gone. bus: folder of what Valkey keeps.
+    """
     rows: dict[str, dict[str, object]] = {
         "asterisk": {
             "port": world.pbx.ports.ami,
@@ -32,7 +43,7 @@ def settings_text(
             "secret": secret or world.ami_secret,
         },
         "taps": {"port": 0},
-        "bus": {"socket_dir": str(world.bus_dir), "data_dir": str(world.folder / "busdata")},
+        "bus": {"socket_dir": str(world.bus_dir), "data_dir": str(bus)},
         "store": {"url": f"sqlite:///{home}/callguard.db", "segments": str(home / "segments"), "min_free_mb": 0},
         "speech": {
             "enabled": hearing,
@@ -138,10 +149,10 @@ async def guarding(
             await _ready(one, hearing)
         yield one
     finally:
-        follower.cancel()
-        with contextlib.suppress(asyncio.CancelledError, BusFault):
-            await follower
         await one.stop()
+        while not follower.done():  # a cancellation that meets the client in mid-command is not sure to arrive
+            follower.cancel()
+            await asyncio.wait({follower}, timeout=0.5)
         await one.bus.close()
 
 

@@ -1,4 +1,4 @@
-"""Where the private Asterisk comes from: the system's own where it is new enough, else a small root beside the checkout.
+"""Where the private Asterisk comes from: the system's own where it is new enough, else a root beside the checkout.
 
 Nothing here touches a PBX of the system: neither its files nor its service. The mirror is the machine's own.
 """

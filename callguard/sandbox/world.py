@@ -146,7 +146,7 @@ class Handset:
             lambda e: e.get("Event") == "Hangup" and e.get("Uniqueid") == self.id, timeout_s=timeout_s
         )
         async with asyncio.timeout(timeout_s):
-            while not await asyncio.to_thread(_closed, self.heard):
+            while not await asyncio.to_thread(_closed, self.heard):  # noqa: ASYNC110 - a file tells nobody
                 await asyncio.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""The AGI scripts, with a scripted Asterisk on their stdin and a real Valkey, and with everything that may be missing."""
+"""The AGI scripts, with a scripted Asterisk on their stdin and a real Valkey, and with all that may be missing."""
 
 from __future__ import annotations
 
