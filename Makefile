@@ -52,8 +52,9 @@ check: setup
 	@$(BIN)/pytest $(QUICK) -m 'not asterisk and not slow and not browser and not postgres'
 
 bench: setup
-	@$(BIN)/callguard bench --help >/dev/null
-	@$(BIN)/callguard bench keys || true
+	@$(BIN)/python -m callguard.commands.sandbox keys
+	@$(BIN)/callguard bench taps
+	@$(BIN)/callguard bench asr
 
 clean:
 	@rm -rf .sandbox .venv

@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ SOCKET_ROOM = 80
 
 KEEP_VARIABLE = "CALLGUARD_SANDBOX_KEEP"
 """Where this is set, a stopped world's logs and recordings stay in its folder."""
+
+CAME = "came"
+"""Our own header on every event: the steady clock when it came, in seconds."""
 
 Headers = dict[str, str]
 
@@ -71,7 +75,8 @@ class Asterisk:
 
     def take(self, message: object) -> None:
         """An event came."""
-        self.events.append({k: v if isinstance(v, str) else str(v) for k, v in dict(message).items()})  # type: ignore[call-overload]
+        headers = {k: v if isinstance(v, str) else str(v) for k, v in dict(message).items()}  # type: ignore[call-overload]
+        self.events.append(headers | {CAME: str(time.monotonic())})
         task = asyncio.get_running_loop().create_task(self._wake())
         _WAKING.add(task)
         task.add_done_callback(_WAKING.discard)

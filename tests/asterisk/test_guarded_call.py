@@ -181,10 +181,12 @@ async def test_odd_caller_names_stay_text(there: World, daemon: Daemon, name: st
         await agent.gone()
         await ended(one, of(row, "call"))
     assert of(row, "caller_name") == name
-    assert (
-        not Path("/tmp/callguard-no").exists()
-        and not (there.house.root or Path("/nowhere") / "tmp/callguard-no").is_file()
-    )
+    assert not ran(there)
+
+
+def ran(there: World) -> bool:
+    """Whether the name's command was run, on this machine or in the root."""
+    return any((root / "tmp/callguard-no").exists() for root in (Path("/"), there.house.root) if root)
 
 
 async def test_no_daemon_at_all(there: World, speech: Path) -> None:
