@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMPS := .sandbox/stamps
 APT := mmdebstrap sox espeak-ng ffmpeg python3-venv util-linux
-APT_TEST := chromium chromium-driver postgresql
+APT_TEST := chromium chromium-driver postgresql libpangoft2-1.0-0 libharfbuzz-subset0 fonts-noto-cjk
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 QUICK := tests/unit tests/contract tests/replay
 
@@ -35,7 +35,7 @@ $(STAMPS)/apt-test: $(STAMPS)/apt
 $(STAMPS)/venv: pyproject.toml $(STAMPS)/apt
 	@echo "setup: Python packages, speech models and voices (a few minutes the first time)" >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --editable '.[voices,models,dev]' >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[voices,models,pdf,s3,oidc,dev]' >&2
 	@touch $@
 
 demo: setup

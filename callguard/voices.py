@@ -22,7 +22,7 @@ from callguard.model.errors import SettingsError
 Sound = npt.NDArray[np.float64]
 
 SPEECH_DBFS = -20.0
-"""Mean power of the spoken parts: as loud as a caller at usual trunk levels (ITU-T P.56 active level, about -20 dBm0)."""
+"""Mean power of the spoken parts: a caller at usual trunk levels (ITU-T P.56 active level, about -20 dBm0)."""
 
 PEAK_DBFS = -3.5
 BAND_HZ = (300.0, 3400.0)

@@ -12,7 +12,7 @@ _VOICED = frozenset("ぐぬぶむ")
 
 
 def verb_forms(verb: str, *, one_row: bool) -> Iterator[tuple[str, str]]:
-    """(form, text) of a verb: dic 殺す, masu 殺し, te 殺し (before て, た), nai 殺さ, imp 殺せ, vol 殺そう, pass 殺され.
+    """(form, text) of a verb: dic 殺す, masu 殺し, te 殺し (before て た), nai 殺さ, imp 殺せ, vol 殺そう, pass 殺され.
 
     one_row: True for verbs that drop る (食べる), False for those that change their last kana.
     """

@@ -107,7 +107,7 @@ def dynamic_features(policy: Policy) -> str:
 def features_conf(policy: Policy) -> str:
     """The text of ``features_callguard.conf``: an ``[applicationmap]`` to be included by features.conf."""
     lines = [
-        f"; callguard: keys of the policy {policy.name}. Written by `callguard init`; change the policy, not this file.",
+        f"; callguard: keys of the policy {policy.name}. Written by `callguard init`: change the policy, not this.",
         f"; DYNAMIC_FEATURES={dynamic_features(policy)}",
         "[applicationmap](+)",
     ]

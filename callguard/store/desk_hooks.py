@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -78,6 +78,10 @@ class Hooks:
             return [
                 _webhook(row) for row in link.execute(sa.select(webhooks).order_by(webhooks.c.created_at)).mappings()
             ]
+
+    def wanted(self, event: str) -> bool:
+        """Whether any address wants this."""
+        return any(event in hook.events and not hook.disabled for hook in self.all())
 
     def remove(self, hook: str) -> bool:
         """Forget an address and what it was still to be told."""
@@ -163,12 +167,12 @@ def _delivery_id(hook: str, event: str, mark: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{hook}/{event}/{mark}"))
 
 
-def _webhook(row: Mapping[str, Any]) -> Webhook:
+def _webhook(row: Any) -> Webhook:
     facts = {name: row[name] for name in Webhook.__slots__}
     facts["events"] = tuple(facts["events"])
     facts["queues"] = None if facts["queues"] is None else tuple(facts["queues"])
     return Webhook(**facts)
 
 
-def _delivery(row: Mapping[str, Any]) -> Delivery:
+def _delivery(row: Any) -> Delivery:
     return Delivery(**{name: row[name] for name in Delivery.__slots__})

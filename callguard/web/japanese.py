@@ -162,7 +162,6 @@ JAPANESE: dict[str, str] = {
     "listening in": "モニタリング中",
     "whispering": "ささやき中",
     "in the call": "通話に参加中",
-    "Open": "開く",
     "Case": "案件",
     "Listen": "聞く",
     "Whisper": "ささやく",

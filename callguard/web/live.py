@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,8 +32,8 @@ from callguard.store.accounts import utc_now
 SILENT_S = 8
 """A daemon tells its health about every two seconds; after so long without, the board says so."""
 
-ROW_STALE_S = 45
-"""A call of which nothing was heard for so long is marked."""
+DOUBT_S = 30
+"""After a silence, calls of which nothing is heard again for so long are gone if the daemon counts fewer."""
 
 FORGET_S = 1800
 """A call of which nothing was heard for so long is gone: its end was missed."""
@@ -88,6 +88,7 @@ class Board:
         self.calls: dict[str, LiveCall] = {}
         self.health: HealthTold | None = None
         self.health_at: datetime | None = None
+        self.back_at: datetime | None = None
         self.closing = asyncio.Event()
         self.bus_up = True
         self.unread = 0
@@ -101,6 +102,8 @@ class Board:
             case CallRow():
                 self._row(event)
             case HealthTold():
+                if self.silent_since is not None:
+                    self.back_at = self._now()
                 self.health, self.health_at = event, self._heard(event.sent_at)
                 self._tell("")
             case TranscriptSaid():
@@ -131,6 +134,7 @@ class Board:
         now = self._now()
         for key, call in list(self.calls.items()):
             over = call.ended_at is not None and now - call.ended_at > timedelta(seconds=LINGER_S)
+            over = over or self._doubtful(call)
             if over or now - call.heard_at > timedelta(seconds=FORGET_S):
                 del self.calls[key]
                 self._tell(key)
@@ -148,8 +152,8 @@ class Board:
         return self.health_at is None
 
     def stale(self, call: LiveCall) -> bool:
-        """Nothing was heard of this call for a while, and it has not ended."""
-        return not call.row.ended and self._now() - call.heard_at > timedelta(seconds=ROW_STALE_S)
+        """The daemon is silent, and the call may have changed since. A quiet call alone sends no rows."""
+        return not call.row.ended and self.silent_since is not None
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
@@ -185,6 +189,13 @@ class Board:
         self._touched(call)
         call.heard_at = self._heard(row.sent_at)
 
+    def _doubtful(self, call: LiveCall) -> bool:
+        if self.back_at is None or self.health is None or call.heard_at >= self.back_at:
+            return False
+        if self._now() - self.back_at < timedelta(seconds=DOUBT_S):
+            return False
+        return sum(not one.row.ended for one in self.calls.values()) > self.health.calls
+
     def _heard(self, sent_at: datetime) -> datetime:
         """Now, unless the message is an old one that the bus had kept."""
         now = self._now()
@@ -202,22 +213,30 @@ class Board:
             watcher.wake.set()
 
 
-async def follow(board: Board, bus: Bus) -> None:
-    """Feed the board from the bus until cancelled. Begins with what the bus still keeps."""
+async def follow(board: Board, bus: Bus, *, on_case: Callable[[CaseChanged], Awaitable[None]]) -> None:
+    """Feed the board from the bus until cancelled. Begins with what the bus still keeps.
+
+    on_case: told of each case that changed; again after a restart, so it must know what it has seen.
+    """
 
     def heard(up: bool) -> None:
         board.bus_up = up
 
     async for _, fields in bus.tail(BOARD, after="0", on_health=heard):
-        take_text(board, fields)
+        event = take_text(board, fields)
+        if isinstance(event, CaseChanged):
+            await on_case(event)
 
 
-def take_text(board: Board, fields: Mapping[str, str]) -> None:
+def take_text(board: Board, fields: Mapping[str, str]) -> BoardEvent | None:
     """One message of the bus. What cannot be read is counted and let pass."""
     try:
-        board.take(read_event(fields.get("json", "")))
+        event = read_event(fields.get("json", ""))
     except ValidationError:
         board.unread += 1
+        return None
+    board.take(event)
+    return event
 
 
 async def keep_tidy(board: Board, *, every_s: float = 2.0) -> None:

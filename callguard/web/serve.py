@@ -11,6 +11,7 @@ import json
 import logging
 import mimetypes
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from callguard.web.desk import Desk, DeskSettings
 from callguard.web.doors import Headers, SignInFirst, language_of, way_to_sign_in
 from callguard.web.live import Board, follow, keep_tidy
 from callguard.web.pages import STATIC, render
-from callguard.web.webhooks import keep_sending
+from callguard.web.webhooks import keep_sending, tell_case
 from callguard.web.words import SAID, refusal_words
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def make_app(
         loop = asyncio.get_running_loop()
         work = [loop.create_task(keep_tidy(board), name="board-tidy"), loop.create_task(keep_sending(desk))]
         if bus is not None:
-            work.append(loop.create_task(follow(board, bus), name="board-follow"))
+            work.append(loop.create_task(follow(board, bus, on_case=partial(tell_case, desk)), name="board-follow"))
         try:
             yield
         finally:

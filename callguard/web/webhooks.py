@@ -20,6 +20,7 @@ import httpx
 
 from callguard.bus.messages import CaseChanged
 from callguard.model.errors import CallguardError, Refused
+from callguard.model.ids import CaseId
 from callguard.store.desk_hooks import Delivery, Webhook
 from callguard.store.reading import CaseLine
 from callguard.store.reviews import UNDO
@@ -73,12 +74,22 @@ def untell(desk: Desk, mark: str) -> None:
     desk.hooks.unqueue("verdict", mark)
 
 
-def tell_case(desk: Desk, change: CaseChanged) -> None:
-    """Queue what the board heard of a case: opened is "flag", finished is "case"."""
+async def tell_case(desk: Desk, change: CaseChanged) -> None:
+    """Queue what the board heard of a case: opened is "flag", finished is "case". Each once."""
     event = {"opened": "flag", "finished": "case"}.get(change.status)
-    line = desk.store.case_line(change.case) if event else None  # type: ignore[arg-type]
-    if event and line:
-        desk.hooks.queue(event, queue=line.queue, body=body_of(event, line, {}), mark=change.case)
+    if event:
+        try:
+            await asyncio.to_thread(_queue_case, desk, event, CaseId(change.case))
+        except CallguardError as error:
+            log.error("an event could not be queued for webhooks", extra={"code": error.code})
+
+
+def _queue_case(desk: Desk, event: str, case: CaseId) -> None:
+    if not desk.hooks.wanted(event):
+        return
+    line = desk.store.case_line(case)
+    if line is not None:
+        desk.hooks.queue(event, queue=line.queue, body=body_of(event, line, {}), mark=case)
 
 
 async def keep_sending(desk: Desk) -> None:

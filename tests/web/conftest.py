@@ -6,7 +6,6 @@ import socket
 import sys
 import tempfile
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -69,6 +68,8 @@ class House:
         if valkey:
             await self.bus.close()
             await valkey.stop()
+            for _ in range(5):
+                await asyncio.sleep(0)  # closed connections give their sockets back in the next rounds of the loop
             shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self):
@@ -86,6 +87,12 @@ class House:
 
         self.run(publish())
 
+    def rows(self):
+        """The busy board, as of now."""
+        rows = world.board_rows()
+        rows[0] = rows[0].model_copy(update={"case": self.cases[0]})
+        return rows
+
     @property
     def desk(self):
         return self.app.state.desk
@@ -97,10 +104,8 @@ def house(tmp_path_factory):
     made = House(tmp_path_factory.mktemp("desk")).start()
     world.add_people(made.desk.accounts)
     made.cases = world.add_cases(made.store, made.desk.reviews)
-    now = datetime.now(UTC)
-    rows = world.board_rows(now)
-    rows[0] = rows[0].model_copy(update={"case": made.cases[0]})
-    made.tell(world.health(now), *rows, *world.live_words(rows[0].call))
+    rows = made.rows()
+    made.tell(world.health(), *rows, *world.live_words(rows[0].call))
     yield made
     made.stop()
 

@@ -68,6 +68,21 @@ def test_old_news_from_the_bus_is_not_taken_for_new(clock):
     assert board.silent_since is not None and board.stale(board.calls["1764500000.1"])
 
 
+def test_after_a_silence_calls_that_ended_meanwhile_go(clock):
+    board = Board(now=clock)
+    board.take(world.health(clock.at))
+    for number in (1, 2):
+        board.take(world.row(number, now=clock.at))
+    clock.at += timedelta(minutes=2)
+    board.take(world.health(clock.at).model_copy(update={"calls": 1}))
+    board.take(world.row(1, now=clock.at))
+    board.sweep()
+    assert len(board.calls) == 2
+    clock.at += timedelta(seconds=31)
+    board.sweep()
+    assert list(board.calls) == ["1764500000.1"]
+
+
 def test_what_cannot_be_read_is_counted(clock):
     board = Board(now=clock)
     for text in ("", "{}", "nonsense", '{"kind":"call"}', '{"kind":"later","x":1}'):

@@ -37,6 +37,8 @@ AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-
 PICTURES = Path(__file__).parent / "pictures"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
+INK = "const c = document.getElementById('wave'); return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+
 
 def chromium(*, script=True):
     options = webdriver.ChromeOptions()
@@ -231,8 +233,7 @@ def test_lines_seek_and_the_wave_is_drawn(page):
     at = int(line.get_attribute("data-at")) / 1000
     page.until(lambda: page.driver.execute_script("return document.getElementById('audio').currentTime") >= at - 0.1)
     page.until(lambda: page.find(".bubble.now"))
-    ink = "const c = document.getElementById('wave'); return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
-    page.until(lambda: page.driver.execute_script(ink) > 8)
+    page.until(lambda: page.driver.execute_script(INK) > 8)
     page.driver.execute_script("document.getElementById('audio').pause()")
 
 
@@ -331,6 +332,7 @@ def test_pictures_for_the_readme(page, language, request):
         pytest.skip("only listed")
     PICTURES.mkdir(exist_ok=True)
     page.enter("root", language=language)
+    page.house.tell(world.row(301, ended=True), *page.house.rows())
     for name, path in {
         "board": "/board",
         "case": "/cases/{case}",
@@ -341,7 +343,7 @@ def test_pictures_for_the_readme(page, language, request):
         page.go(path.format(case=case))
         page.until(lambda: page.driver.execute_script("return document.readyState") == "complete")
         if name == "case":
-            page.until(lambda: page.driver.execute_script("return !document.getElementById('wave').hidden"))
+            page.until(lambda: page.driver.execute_script(INK) > 8)
         if name == "board":
             page.until(lambda: len(page.find(".call")) >= 8)
         file = PICTURES / f"{name}-{language}.png"
