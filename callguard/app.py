@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -57,12 +59,16 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 WRITE_S = 0.4
 ROWS_S = 0.25
+HOUSEKEEPING_S = 60.0
 HEALTH_S = 2.0
 ALIVE_S = 6
 SYNC_WAIT_S = 15.0
 """So long keys wait for the first picture of the PBX; without one they stay where they are."""
 
 EVENTS_HELD = 5_000
+MODES_KEPT = 500
+"""So many supervisors' phones are remembered with the mode they listened in."""
+
 WORKER_WAITS_S = (0.2, 1.0, 5.0, 15.0, 30.0)
 
 
@@ -83,6 +89,10 @@ class Guards:
                 log.error("the policy of a queue cannot be used; the general one holds", extra={"code": error.code})
                 self._read[queue] = self.general
         return self._read[queue]
+
+    def in_force(self) -> list[Policy]:
+        """Every policy that calls are judged by now."""
+        return [guard.policy for guard in (self.general, *self._read.values())]
 
     def reload(self) -> None:
         """Read everything anew. Raises SettingsError, and keeps the old, where anything is wrong."""
@@ -108,9 +118,11 @@ class Daemon:
         self._asides: set[asyncio.Task[None]] = set()
         self._untapped: set[str] = set()
         self._languages: dict[str, str] = {}
-        self._record, self._sound = Writer("record"), Writer("sound")
-        self._bus_ok, self._store_ok = True, True
+        self._modes: dict[str, str] = {}
+        self._record, self._sound, self._finishing = Writer("record"), Writer("sound"), Writer("finishing")
+        self._bus_ok, self._store_fault = True, ""
         self._speech_fault = ""
+        self._low_disk = False
         self._web: Any = None
 
     # life
@@ -133,10 +145,14 @@ class Daemon:
         """Bring everything up. Raises only for what nothing works without: the store."""
         settings = self.settings
         self.store: Store = open_store(
-            settings.store.url, segments=settings.store.segments, key_file=settings.store.key_file
+            settings.store.url,
+            segments=settings.store.segments,
+            key_file=settings.store.key_file,
+            archive=settings.store.archive,
         )
         self.tracks = self.store.tracks()
         await self._repair()
+        await self._keep_policies()
         await self._start_bus()
         self._start_hearing()
         self.pbx = self._make_pbx()
@@ -151,6 +167,9 @@ class Daemon:
         self._go(self._every(WRITE_S, self._write_sound), "sound")
         self._go(self._every(ROWS_S, self._rows), "rows")
         self._go(self._every(HEALTH_S, self._health), "health")
+        self._go(self._every(HOUSEKEEPING_S, self._keep_house), "housekeeping")
+        if settings.store.purge_hours:
+            self._go(self._every(settings.store.purge_hours * 3600, self._purge), "purge")
         self._go(self._take_when_ready(), "take")
 
     async def stop(self) -> None:
@@ -167,8 +186,8 @@ class Daemon:
         for aside in list(self._asides):
             aside.cancel()
         await asyncio.gather(*self._asides, return_exceptions=True)
-        self._record.close()
-        self._sound.close()
+        for writer in (self._record, self._sound, self._finishing):
+            writer.close()
         if hasattr(self, "store"):
             self.store.close()
 
@@ -178,6 +197,7 @@ class Daemon:
         try:
             self.guards.reload()
             log.info("policies were read anew", extra={"hash": self.guards.general.policy.hash[:12]})
+            self._aside(self._keep_policies())
         except CallguardError as error:
             log.error("the policies were not reloaded; the old ones hold: %s", error)
         notify("READY=1")
@@ -206,6 +226,30 @@ class Daemon:
         repaired = await self._sound.do(self.store.repair)
         if repaired:
             log.warning("half-written segments were finished", extra={"segments": len(repaired)})
+
+    async def _keep_policies(self) -> None:
+        """A decision names its policy by hash; the store keeps the text behind each hash for the bundle."""
+        for policy in self.guards.in_force():
+            text = json.dumps(records.plain(policy), ensure_ascii=False, indent=1, sort_keys=True)
+            try:
+                await self._record.do(self.store.keep_policy, policy.hash, name=policy.name, text=text)
+            except StoreFault as fault:
+                log.error("a policy's text could not be stored", extra={"code": fault.code})
+
+    async def _keep_house(self) -> None:
+        """Policies of queues that came up since, and finished sound on its way to the archive."""
+        await self._keep_policies()
+        await self._finishing.do(self.store.archive)
+        folder = self.settings.store.segments
+        free_mb = shutil.disk_usage(folder).free // 1_000_000 if folder.exists() else 0
+        self._low_disk = free_mb < self.settings.store.min_free_mb
+
+    async def _purge(self) -> None:
+        """Delete, provably, the cases whose time is over and that nobody holds."""
+        keeping = {policy.queue: policy.keeping for policy in self.guards.in_force()}
+        general = self.guards.general.policy.keeping
+        deleted = await self._finishing.do(self.store.purge, lambda queue: keeping.get(queue, general), who="callguard")
+        log.info("cases whose time is over were deleted", extra={"cases": deleted})
 
     # the bus
 
@@ -409,6 +453,9 @@ class Daemon:
         if note.kind == "user-event" and note.name.lower() == "callguardrestback":
             self._aside(self._rest_back(note.value("Interface")))
             return True
+        if note.kind == "user-event" and note.name.lower() == "callguardlistening":
+            self._modes = dict([*self._modes.items(), (note.value("Phone"), note.value("Mode"))][-MODES_KEPT:])
+            return True
         call = self.calls.get(note.call_id) if note.call_id is not None else None
         if note.kind == "digit":
             if call is not None:
@@ -441,7 +488,9 @@ class Daemon:
 
     def _make_house(self) -> House:
         return House(
-            desk=Desk(store=self.store, tracks=self.tracks, record=self._record, sound=self._sound),
+            desk=Desk(
+                store=self.store, tracks=self.tracks, record=self._record, sound=self._sound, finishing=self._finishing
+            ),
             switchboard=self.pbx.switchboard,
             ears=self.pbx,
             listening=self.listening,
@@ -449,6 +498,7 @@ class Daemon:
             answer=self._answer,
             rest=self.rests.begin,
             key_refusal=self.pbx.key_refusal,
+            mode_of=lambda phone: self._modes.get(phone, ""),
             clock_ms=now_ms,
             wall=wall,
             languages=self.settings.speech.languages,
@@ -530,10 +580,11 @@ class Daemon:
 
     async def _health(self) -> None:
         health = self.pbx.health()
+        self._store_fault = await self._store_state()
         parts = {
             "pbx": "ok" if health.connected else health.reason,
             "bus": "ok" if self._bus_ok else "bus-away",
-            "store": "ok" if self._store_ok else "store-fault",
+            "store": self._store_fault or "ok",
             "speech": "ok" if self.line.workers else (self._speech_fault or "no-worker"),
             "taps": "ok" if health.taps_up >= health.legs_up else f"{health.taps_up} of {health.legs_up}",
         }
@@ -543,6 +594,16 @@ class Daemon:
         notify("WATCHDOG=1")
         with contextlib.suppress(BusFault):
             await self.bus.say_alive(life_s=ALIVE_S)
+
+    async def _store_state(self) -> str:
+        try:
+            async with asyncio.timeout(HEALTH_S):
+                await self._record.do(self.store.open_case_of, CallId(""))
+        except StoreFault as fault:
+            return fault.code
+        except TimeoutError:
+            return "store-locked"
+        return "store-low" if self._low_disk else ""
 
     # what comes over the bus
 
@@ -688,7 +749,7 @@ class Daemon:
             return
         from callguard.web.serve import make_app, serve
 
-        app = make_app(self.settings, self.store, self.bus)
+        app = make_app(self.settings, self.store, self.bus, policy_of=lambda queue: self.guards.of(queue).policy)
         self._web = asyncio.get_running_loop().create_task(
             serve(app, self.settings.web.host, self.settings.web.port), name="desk"
         )

@@ -106,12 +106,16 @@ class StoreSettings(Section):
     url: an SQLAlchemy address; SQLite by default, ``postgresql+psycopg://...`` for more than one desk server.
     segments: folder of the kept sound.
     key_file: key that encrypts sound at rest, None for plain files.
+    archive: where finished sound moves to, ``s3://bucket/prefix`` or ``file:///folder``; "" leaves it in segments.
+    purge_hours: how often the daemon deletes cases whose time is over; 0 leaves that to ``callguard case purge``.
     min_free_mb: less free space than this is reported, and nothing but flagged sound is written.
     """
 
     url: str = "sqlite:////var/lib/callguard/callguard.db"
     segments: Path = Path("/var/lib/callguard/segments")
     key_file: Path | None = None
+    archive: str = ""
+    purge_hours: float = Field(default=24, ge=0, le=720)
     min_free_mb: int = Field(default=512, ge=0)
 
 

@@ -95,7 +95,8 @@ def reading(text: str) -> str:
 def tone(steps: Sequence[tuple[float, int]], rate: int, *, dbfs: float = -18.0) -> Sound:
     """Sine beeps: (Hz, ms) one after another, 0 Hz for a pause; 8 ms ramps so that nothing clicks."""
     parts = [_beep(hz, ms, rate) for hz, ms in steps]
-    return np.concatenate([np.zeros(rate // 20), *parts, np.zeros(rate // 20)]) * (10 ** (dbfs / 20) * np.sqrt(2))
+    beeps: Sound = np.concatenate([np.zeros(rate // 20), *parts, np.zeros(rate // 20)])
+    return beeps * float(10 ** (dbfs / 20) * np.sqrt(2))
 
 
 def _beep(hz: float, ms: int, rate: int) -> Sound:
@@ -156,7 +157,8 @@ def _levelled(sound: Sound, rate: int) -> Sound:
     held = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).min(axis=1)
     smooth = np.convolve(np.pad(held, width, mode="edge"), np.hanning(2 * width + 1), mode="valid")
     gain = smooth / np.hanning(2 * width + 1).sum()
-    return np.clip(sound * gain, -ceiling, ceiling)
+    limited: Sound = np.clip(sound * gain, -ceiling, ceiling)
+    return limited
 
 
 def write_wav(path: Path, sound: Sound, rate: int) -> None:

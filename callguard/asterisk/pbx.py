@@ -2,8 +2,8 @@
 
 ``Pbx`` ties the manager link, the call tracker, the tap server and the switchboard together. It taps by itself:
 every leg that comes up is tapped (where ``may_tap`` allows it), a tap that is lost is made again, and a leg that
-goes down has its tap closed. The shell only listens. A supervisor's leg is not tapped: Asterisk lets nobody spy on
-a channel that spies itself (app_chanspy.c, AST_FLAG_SPYING).
+goes down has its tap closed. The shell only listens. A supervisor's phone is tapped too where a Local channel
+does its spying (``callguard-listening``): Asterisk lets nobody spy on a channel that spies itself.
 
 All callbacks are plain functions, called in order on the event loop; they must return at once (put the thing on a
 queue). An exception in one is logged and stops nothing else.
@@ -35,7 +35,7 @@ from callguard.calls.tracker import Calls, apply, place, resync
 from callguard.model.action import Refusal
 from callguard.model.call import Call, CallNews, Leg, LegDown, LegUp
 from callguard.model.errors import AmiFault, CallguardError
-from callguard.model.ids import CallId, LegId, Role
+from callguard.model.ids import CallId, LegId
 
 log = logging.getLogger(__name__)
 
@@ -373,7 +373,7 @@ class Pbx:
 
     def _want_tap(self, call_id: CallId, leg: Leg) -> None:
         call = self._calls.call(call_id)
-        if call is None or leg.id in self._tapping or leg.role is Role.SUPERVISOR:
+        if call is None or leg.id in self._tapping:
             return
         if self._may_tap is not None and not self._allowed(call, leg):
             return

@@ -41,8 +41,10 @@ Keys that meet the agent in the tone of another key are lost (the agent is out o
 second). Keys that come once too often do nothing: the first run has taken the announcement's name away.
 """
 
-SPY_OPTIONS = {"listen": "quES", "whisper": "quESw", "barge": "quESB"}
-"""ChanSpy options by mode of presence: q no beep, u whole name, E leave with the agent, S stop when alone."""
+PRESENCES = ("listen", "whisper", "barge")
+"""Modes of presence; the dialplan's ``callguard-listening`` knows ChanSpy's options for each."""
+
+SPY_CONTEXT = "callguard-listen"
 
 RING_S = 30.0
 """So long a supervisor's phone rings."""
@@ -391,23 +393,31 @@ class AmiSwitchboard:
 
         Raises Refused where the mode would leak to the caller, is unsafe on this Asterisk, or has nobody to hear.
         """
-        options = SPY_OPTIONS.get(mode)
-        if options is None:
+        if mode not in PRESENCES:
             raise Refused("there is no such mode of presence", code="presence-unknown")
         if not _ENDPOINT.fullmatch(supervisor):
             raise Refused("this is no supervisor's phone", code="unsafe-text")
         agent = self._may_spy(call, mode)
+        changeable = not any(versions.forbids(self.version, one) for one in PRESENCES)
         own = f"{e.OWN_SPY_PREFIX}{uuid.uuid4().hex}"
         began = self._sightings.watch(
-            lambda event: isinstance(event, e.Spied) and event.began and event.spyer.id == own
+            lambda event: isinstance(event, e.Spied) and event.began and own in (event.spyer.id, event.spyer.linked)
         )
         try:
             answer = await self._link.ask(
                 {
                     "Action": "Originate",
                     "Channel": supervisor,
-                    "Application": "ChanSpy",
-                    "Data": f"{clean.channel(agent.id)},{options}",
+                    "Context": SPY_CONTEXT,
+                    "Exten": "s",
+                    "Priority": "1",
+                    "Variable": ",".join(
+                        (
+                            f"CG_SPY_ON={clean.channel(agent.id)}",
+                            f"CG_SPY_MODE={mode}",
+                            f"CG_SPY_KEYS={int(changeable)}",
+                        )
+                    ),
                     "ChannelId": own,
                     "CallerID": f"callguard {mode}",
                     "Timeout": str(int(RING_S * 1000)),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from callguard.calls import events as e
 from callguard.calls.facts import Channel, Draft, Facts, learn
-from callguard.calls.shape import Reach, neighbours, partner, reach, root_of
+from callguard.calls.shape import Reach, neighbours, partner, reach, root_of, together
 from callguard.model.call import (
     Call,
     CallBegan,
@@ -27,6 +27,9 @@ from callguard.model.ids import CallId, LegId, Role
 
 PAST_KEPT = 500
 """Ended calls remembered, so that a late key press is answered "the call is over"."""
+
+MODE_DIGITS = frozenset("456")
+"""With these a supervisor changes between listen, whisper and barge (ChanSpy's option ``d``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Calls:
     """Everything the tracker knows.
 
     members: which call a leg is in. past: which call a leg was in when it ended.
-    digits: the digits that keys are made of; no other digit is ever told.
+    digits: the digits that keys are made of; no other digit of an agent is ever told.
     """
 
     facts: Facts = field(default_factory=Facts)
@@ -196,15 +199,21 @@ def _note(calls: Calls, event: e.PbxEvent) -> PbxNote | None:
             return _pbx_note(at, "user-event", event.name, event.at_ms, (*event.values, *channel))
         case e.DigitPressed():
             at = place(calls, event.seen.id)
-            if at is None or event.digit not in calls.digits or at[0] not in calls.guarded:
+            if at is None or event.digit not in calls.digits | MODE_DIGITS or at[0] not in calls.guarded:
                 return None
             leg = calls.guarded[at[0]].call.leg(at[1])
-            if leg is None or leg.role is not Role.AGENT:
+            if leg is None or leg.role not in (Role.AGENT, Role.SUPERVISOR):
                 return None
-            return _pbx_note(at, "digit", event.digit, event.at_ms, ())
+            if event.digit not in (calls.digits if leg.role is Role.AGENT else MODE_DIGITS):
+                return None
+            return _pbx_note(at, "digit" if leg.role is Role.AGENT else "spy-digit", event.digit, event.at_ms, ())
         case e.Spied():
             at = place(calls, event.spyee.id) if event.spyee is not None else None
-            values = (("SpyerUniqueid", event.spyer.id), ("SpyerChannel", event.spyer.channel))
+            values = (
+                ("SpyerUniqueid", event.spyer.id),
+                ("SpyerChannel", event.spyer.channel),
+                ("SpyerLinkedid", event.spyer.linked),
+            )
             return _pbx_note(at, "spy-start" if event.began else "spy-stop", event.spyer.channel, event.at_ms, values)
         case _:
             return None
@@ -387,11 +396,21 @@ class _Settling:
             legs.append(_leg(channel, role, "" if role is Role.CALLER else _sits_at(channel, member, old)))
         for leg in list(legs):
             for spy_id in sorted(self._facts.spies.get(leg.id, frozenset())):
-                spy = self._here(spy_id)
-                if spy is not None and spy.person and spy_id not in {known.id for known in legs}:
-                    self._members[spy_id] = call_id
+                spy = self._listener(spy_id)
+                if spy is not None and spy.id not in {known.id for known in legs}:
+                    self._members[spy.id] = call_id
                     legs.append(_leg(spy, Role.SUPERVISOR, spy.endpoint))
         return tuple(legs)
+
+    def _listener(self, spy_id: str) -> Channel | None:
+        """The person who listens: the spying channel itself, or the phone behind it where a Local channel spies."""
+        spy = self._here(spy_id)
+        if spy is None or spy.person:
+            return spy
+        other_half = partner(self._facts, spy)
+        mates = together(self._facts, other_half) if other_half is not None else ()
+        phones = [mate for name in sorted(mates) if (mate := self._here(name)) is not None and mate.person]
+        return phones[0] if phones else None
 
     def _end(self, before: Guarded) -> None:
         call = before.call

@@ -35,8 +35,7 @@ def opened(settings: Path | None) -> Iterator[Store]:
     from callguard.store import open_store
 
     read = load_settings(settings).store
-    archive = str(getattr(read, "archive", ""))
-    store = open_store(read.url, segments=read.segments, key_file=read.key_file, archive=archive)
+    store = open_store(read.url, segments=read.segments, key_file=read.key_file, archive=read.archive)
     try:
         yield store
     finally:

@@ -31,7 +31,12 @@ async def _run(settings: Settings) -> None:
     from callguard.store.opening import open_store
     from callguard.web.serve import make_app, serve
 
-    store = open_store(settings.store.url, segments=settings.store.segments, key_file=settings.store.key_file)
+    store = open_store(
+        settings.store.url,
+        segments=settings.store.segments,
+        key_file=settings.store.key_file,
+        archive=settings.store.archive,
+    )
     bus = Bus(settings.bus.url or f"unix://{settings.bus.socket_dir / 'valkey.sock'}")
     desk = make_app(settings, store, bus, policy_of=_Policies(settings).of)
     stopping = asyncio.Event()

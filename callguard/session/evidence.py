@@ -33,12 +33,13 @@ MOST_STORY = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Where evidence goes: the store, its sound files, and a thread for each."""
+    """Where evidence goes: the store, its sound files, a thread for each, and one that compresses what is finished."""
 
     store: CaseStore
     tracks: TrackFiles
     record: Writer
     sound: Writer
+    finishing: Writer
 
 
 class Evidence:
@@ -199,7 +200,7 @@ class Evidence:
         await self.write(at_ms=None)
         segments: list[Segment] = []
         try:
-            segments = await self._desk.sound.do(self._desk.tracks.finish, self.case)
+            segments = await self._desk.finishing.do(self._desk.tracks.finish, self.case)
         except StoreFault as fault:
             self._lost(fault.code)
         for segment in segments:

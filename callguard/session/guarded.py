@@ -80,6 +80,8 @@ log = logging.getLogger(__name__)
 OWN, OWN_SPY = "cg-", "cg-spy-"
 """Ids of our own channels begin so; those of supervisors we sent to a call begin with the second."""
 
+MODE_OF_DIGIT = {"4": "listen", "5": "whisper", "6": "barge"}
+
 PLAY_S = 45.0
 MOVE_S = 15.0
 ORDER_S = 5.0
@@ -105,6 +107,7 @@ class House:
     clock_ms: the daemon's steady clock; news and frames count on it. wall: aware UTC.
     tell: an event for the board. answer: a key script's answer, by press id. rest: an agent's pause, by interface.
     key_refusal: why a key on this leg may not be carried out now.
+    mode_of: the mode that this phone began to listen in, "" where it is nobody's we know.
     languages: what callers may speak.
     look_up: what is known of a call before anybody speaks. earlier: the case an earlier life opened for a call found
         in mid-flight. over: told when a call has ended and its evidence is closed.
@@ -118,6 +121,7 @@ class House:
     answer: Callable[[str, dict[str, str]], Awaitable[None]]
     rest: Callable[[str, int, int, str], Awaitable[Done]]
     key_refusal: Callable[[LegId], Refusal | None]
+    mode_of: Callable[[str], str]
     clock_ms: Callable[[], int]
     wall: Callable[[], datetime]
     languages: tuple[str, ...]
@@ -199,9 +203,11 @@ class GuardedCall:
         self._refusal: Refusal | None = None
         self._agent_leg: LegId | None = None
         self._heard: set[LegId] = set()
+        self._silent: set[LegId] = set()
         self._ear = ""
         self._announcing = False
         self._ordered: dict[str, asyncio.Future[Refusal | None]] = {}
+        self._unopened: CaseOpened | None = None
         self._told_presses: dict[str, tuple[Asked, datetime | None]] = {}
 
     # doors
@@ -217,9 +223,11 @@ class GuardedCall:
 
     def frames(self, leg: LegId, stamped: list[tuple[int, bytes]]) -> None:
         """Sound of one leg, on the daemon's clock."""
+        unheard = leg in self._silent
         for steady_ms, pcm in stamped:
             at_ms = steady_ms - self.call.started_ms
-            self.evidence.put(leg, at_ms, pcm)
+            if not unheard:
+                self.evidence.put(leg, at_ms, pcm)
             if leg in self._heard:
                 self._house.listening.put(leg, Frame(leg=leg, at_ms=at_ms, pcm=pcm))
 
@@ -369,6 +377,7 @@ class GuardedCall:
         if leg.role not in (Role.CALLER, Role.AGENT, Role.SUPERVISOR):
             return
         self.evidence.open_leg(leg.id, leg.role)
+        self._tell_silent(leg.id)
         if leg.role is not Role.SUPERVISOR:
             self._heard.add(leg.id)
             self._house.listening.open_leg(self.call.id, leg.id, role=leg.role, language=self._spoken())
@@ -384,20 +393,53 @@ class GuardedCall:
             self._announcing = note.value("Stage").lower() == "begin"
         elif note.kind in ("spy-start", "spy-stop"):
             self._spied(note)
+        elif note.kind == "spy-digit":
+            self._change_mode(note)
 
     def _spied(self, note: PbxNote) -> None:
         """Somebody listens in: a supervisor we sent, or one who dialled; our own taps are nobody."""
-        spyer = note.value("SpyerUniqueid")
+        spyer, phone = note.value("SpyerUniqueid"), note.value("SpyerLinkedid")
         if spyer.startswith(OWN) and not spyer.startswith(OWN_SPY):
             return
-        at_ms = self._on_call(note.at_ms)
-        if note.kind == "spy-start" and spyer not in self.view.presence:
-            who = note.value("SpyerChannel").rpartition("-")[0]
-            self.view.presence[spyer] = f"listen:{who}"
-            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode="listen", what="began"))
-        elif note.kind == "spy-stop":
-            mode, _, who = self.view.presence.pop(spyer, "").partition(":")
+        key = phone if phone in self.view.presence or self._house.mode_of(phone) else spyer
+        if note.kind == "spy-start":
+            self._present(key, who=note.value("SpyerChannel").rpartition("-")[0], at_ms=self._on_call(note.at_ms))
+        elif key in self.view.presence:
+            mode, _, who = self.view.presence.pop(key).partition(":")
+            self._silent.discard(LegId(key))
+            at_ms = self._on_call(note.at_ms)
             self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="ended"))
+
+    def _present(self, key: str, *, who: str, at_ms: int) -> None:
+        if key not in self.view.presence:
+            mode = self._house.mode_of(key) or "listen"
+            leg = self.call.leg(LegId(key))
+            who = leg.channel.rpartition("-")[0] if leg is not None else who
+            self.view.presence[key] = f"{mode}:{who}"
+            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="began"))
+        self._tell_silent(LegId(key))
+
+    def _tell_silent(self, leg: LegId) -> None:
+        """A supervisor's own voice is kept only while the caller can hear it."""
+        known = self.call.leg(leg)
+        mode = self.view.presence.get(leg, "").partition(":")[0]
+        if known is not None and known.role is Role.SUPERVISOR and mode != "barge":
+            self._silent.add(leg)
+        else:
+            self._silent.discard(leg)
+
+    def _change_mode(self, note: PbxNote) -> None:
+        """A supervisor pressed 4, 5 or 6 while listening."""
+        leg = note.leg_id
+        if leg is None or leg not in self.view.presence:
+            return
+        before, _, who = self.view.presence[leg].partition(":")
+        mode = MODE_OF_DIGIT[note.name]
+        if mode != before:
+            self.view.presence[leg] = f"{mode}:{who}"
+            at_ms = self._on_call(note.at_ms)
+            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="changed", detail=before))
+            self._tell_silent(leg)
 
     async def _shape(self) -> None:
         """Tell the ladder when what keys may do has changed."""
@@ -424,6 +466,7 @@ class GuardedCall:
         await asyncio.gather(*self._beside, return_exceptions=True)
         await self._empty_inbox()
         with contextlib.suppress(StoreFault):
+            await self._open_late()
             segments = await self.evidence.finish(ended_at=records.wall_of(self.origin, at_ms), ended_ms=at_ms)
             if self.evidence.case is not None:
                 start = min((one.start_ms for one in segments), default=None)
@@ -575,6 +618,8 @@ class GuardedCall:
             else:
                 await self.evidence.flush()
         except StoreFault:
+            if self.evidence.case is None and (raised or measures):
+                self._unopened = self._unopened or self._opening(decision, raised)
             answers = [action for action in decision.actions if isinstance(action, AnswerKey)]
             for answer in answers:
                 await self._answer(replace(answer, tone=Tone.REFUSED, refusal=None))
@@ -582,6 +627,17 @@ class GuardedCall:
         if self.evidence.case is not None:
             now = self._house.wall()
             self._told_presses = {key: (asked, at or now) for key, (asked, at) in self._told_presses.items()}
+
+    async def _open_late(self) -> None:
+        """The store was away when the case was to be opened: nothing flagged is lost while memory holds it."""
+        opening = self._unopened
+        if opening is None:
+            return
+        if self.evidence.case is None:
+            await self.evidence.open(replace(opening, opened_at=self._house.wall()))
+            self._tell_case("opened")
+        self._unopened = None
+        await self._keep_sound(opening.flagged_ms)
 
     def _opening(self, decision: Decision, raised: list[RaiseFlag]) -> CaseOpened:
         flag = raised[0].flag if raised else None
@@ -754,6 +810,7 @@ class GuardedCall:
         )
         if done.effect is Effect.DONE:
             self.view.presence[done.detail] = f"{mode}:{by}"
+            self._tell_silent(LegId(done.detail))
             self.view.dirty = True
         return done
 
@@ -794,6 +851,7 @@ class GuardedCall:
             await self._follow(*self.judge.pass_time(self.now_ms()))
             self._open_requests()
             await self._shape()
+            await self._open_late()
             await self.evidence.flush()
         elif what == "hearing":
             self.evidence.note(records.health_record(at_ms=self.now_ms(), hearing=detail))

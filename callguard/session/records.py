@@ -151,7 +151,7 @@ def gap_record(what: str, *, at_ms: int, reason: str, leg: str = "", over: bool 
 
 
 def presence_record(*, at_ms: int, who: str, mode: str, what: str, detail: str = "") -> Record:
-    """A supervisor came in, changed the mode, or left. what: "asked", "began", "ended" or "refused"."""
+    """A supervisor came in, changed the mode, or left. what: "asked", "began", "changed", "ended" or "refused"."""
     data = {"who": who, "mode": mode, "what": what, "detail": detail}
     return Record(kind=RecordKind.PRESENCE, at_ms=at_ms, data=data)
 
