@@ -57,6 +57,7 @@ _SETTINGS: dict[str, Words] = {
         "Webhook のアドレスは https:// で始めてください。",
     ),
     "desk-address-taken": ("The desk cannot listen at its address.", "デスクが指定のアドレスで待ち受けできません。"),
+    "metrics-port": ("The port for metrics cannot be opened.", "メトリクス用のポートを開けません。"),
     "pdf-missing": ("Printing needs the extra “pdf”.", "PDF には追加機能「pdf」が必要です。"),
 }
 
