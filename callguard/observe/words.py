@@ -180,6 +180,7 @@ _BUS: dict[str, Words] = {
 
 _STORE: dict[str, Words] = {
     "store-fault": ("The case store failed.", "保存先で問題が起きました。"),
+    "store-low": ("The disk of the case store is nearly full.", "保存先のディスクの空きが残りわずかです。"),
     "store-full": ("The disk of the case store is full or failing.", "保存先のディスクがいっぱいか、故障しています。"),
     "store-locked": ("Another process holds the case store.", "別のプロセスが保存先を使用中です。"),
     "store-unreachable": ("The case store cannot be reached.", "保存先に接続できません。"),
