@@ -460,6 +460,9 @@ class GuardedCall:
         for leg in list(self._heard):
             self._house.listening.close_leg(leg)
         self._heard.clear()
+        for mode, _, who in (one.partition(":") for one in self.view.presence.values()):
+            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="ended"))
+        self.view.presence.clear()
         self.evidence.note(records.ended_record(ended, at_ms=at_ms))
         await self._shape()
         await self._last_words()
