@@ -238,6 +238,7 @@ SEEN |= {
     "spool-closed": ("{user} cannot write to {where}.", "{user} は {where} に書き込めません。"),
     "spool-full": ("{count} key presses wait in {where}.", "{where} に未処理のキー操作が {count} 件あります。"),
     "clock-ok": ("Asterisk's clock and ours agree.", "Asterisk の時計と一致しています。"),
+    "clock-unseen": ("Asterisk does not tell its time.", "Asterisk の時刻を確認できません。"),
     "clock-off": ("Asterisk's clock and ours are {seconds} s apart.", "Asterisk の時計と {seconds} 秒ずれています。"),
 }
 

@@ -202,7 +202,8 @@ async def tap(eyes: Eyes, *, host: str, port: int, address: str) -> Check:
         reached = await eyes.connects(address)
     if reached:
         return ok("tap", "tap-ok", address=address)
-    return fail("tap", "tap-unreachable", into("callguard.toml", "[taps]", f'advertise = "{address}"'), address=address)
+    paste = into("callguard.toml", "[taps]", f'advertise = "THIS-MACHINE-AS-ASTERISK-SEES-IT:{port}"')
+    return fail("tap", "tap-unreachable", paste, address=address)
 
 
 @contextlib.asynccontextmanager
