@@ -48,7 +48,7 @@ def settings_text(
         "speech": {
             "enabled": hearing,
             "model": "base",
-            "english_model": "tiny.en",
+            "english_model": "base",
             "model_dir": str(models),
             "languages": [world.language],
         },
