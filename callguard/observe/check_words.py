@@ -62,6 +62,10 @@ SEEN: dict[str, Words] = {
         "Asterisk at {address} refused {username}: wrong name or secret, or our address is not in its permit lines.",
         "{address} の Asterisk が {username} を拒否しました。名前、secret、permit を確認してください。",
     ),
+    "manager-in-use": (
+        "The daemon uses {username}, and Asterisk lets it in once. To look while the daemon runs, add {other}.",
+        "デーモンが {username} を使用中です。稼働中に確認するには {other} を追加してください。",
+    ),
     "manager-unreachable": (
         "Nothing answers at {address}: Asterisk is down, or its manager is not enabled there.",
         "{address} が応答しません。Asterisk が停止中か、マネージャーが無効です。",

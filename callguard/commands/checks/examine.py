@@ -10,14 +10,19 @@ from pathlib import Path
 
 from callguard.commands.checks import features, house, telephone, wire
 from callguard.commands.checks.eyes import Eyes, looking
-from callguard.commands.checks.result import Check, fail, into, ok, shell, skip
+from callguard.commands.checks.result import Check, fail, into, ok, shell, skip, warn
 from callguard.config import Settings, load_settings
 from callguard.model.errors import AmiFault, CallguardError, SettingsError
 from callguard.model.policy import Policy
 from callguard.policyfile import load_policy
 
-Look = Callable[[Settings], AbstractAsyncContextManager[Eyes]]
+Look = Callable[[Settings, str], AbstractAsyncContextManager[Eyes]]
+"""Opens eyes with this account's name."""
+
 Found = Check | Sequence[Check]
+
+ASIDE = "-doctor"
+"""Ends the name of the account that looks while the daemon uses its own."""
 
 NEEDS_MANAGER = (
     "rights",
@@ -34,14 +39,14 @@ NEEDS_MANAGER = (
 )
 
 
-def look_by_manager(settings: Settings) -> AbstractAsyncContextManager[Eyes]:
-    """Eyes over the manager account of these settings."""
+def look_by_manager(settings: Settings, username: str) -> AbstractAsyncContextManager[Eyes]:
+    """Eyes over a manager account that has the secret of these settings."""
     ami = settings.asterisk
     tls = ssl.create_default_context(cafile=str(ami.tls_ca) if ami.tls_ca else None) if ami.tls else None
     return looking(
         host=ami.host,
         port=ami.port,
-        username=ami.username,
+        username=username,
         secret=ami.secret.get_secret_value(),
         tls=tls,
         timeout_s=ami.timeout_s,
@@ -78,17 +83,21 @@ def _policy(settings: Settings) -> tuple[Policy | None, Check]:
 
 
 async def _pbx(settings: Settings, policy: Policy | None, language: str, look: Look) -> AsyncIterator[Check]:
-    """What Asterisk says, or why it says nothing."""
+    """What Asterisk says, or why it says nothing.
+
+    While the daemon runs it holds its account alone (allowmultiplelogin = no), so that another one looks.
+    """
     ami = settings.asterisk
-    address = f"{ami.host}:{ami.port}"
+    running = await wire.alive(settings)
+    username = ami.username + ASIDE if running else ami.username
     try:
-        async with look(settings) as eyes:
-            yield ok("manager", "manager-ok", username=ami.username, address=address)
-            async for one in _asked(eyes, settings, policy, language):
+        async with look(settings, username) as eyes:
+            yield ok("manager", "manager-ok", username=username, address=f"{ami.host}:{ami.port}")
+            async for one in _asked(eyes, settings, policy, language, itself=not running):
                 yield one
             return
-    except (CallguardError, OSError, ssl.SSLError) as error:
-        yield _unreached(error, settings)
+    except (CallguardError, OSError) as error:
+        yield _unreached(error, settings, running=running)
     for name in NEEDS_MANAGER:
         yield skip(name, "needs-manager")
     if policy is not None:
@@ -96,10 +105,13 @@ async def _pbx(settings: Settings, policy: Policy | None, language: str, look: L
             yield one
 
 
-def _unreached(error: Exception, settings: Settings) -> Check:
+def _unreached(error: Exception, settings: Settings, *, running: bool) -> Check:
     ami = settings.asterisk
     address = f"{ami.host}:{ami.port}"
     match error:
+        case AmiFault(code="ami-refused") if running:
+            paste = into("manager_callguard.conf", f"[{ami.username}{ASIDE}]({ami.username})")
+            return warn("manager", "manager-in-use", paste, username=ami.username, other=ami.username + ASIDE)
         case AmiFault(code="ami-refused"):
             ours = ami.host if house.is_here(ami.host) else "ADDRESS-OF-THIS-MACHINE"
             account = ("secret = AS-IN-CALLGUARD-TOML", f"permit = {ours}/255.255.255.255")
@@ -112,7 +124,9 @@ def _unreached(error: Exception, settings: Settings) -> Check:
             return fail("manager", "manager-odd", address=address, text=str(error))
 
 
-async def _asked(eyes: Eyes, settings: Settings, policy: Policy | None, language: str) -> AsyncIterator[Check]:
+async def _asked(
+    eyes: Eyes, settings: Settings, policy: Policy | None, language: str, *, itself: bool
+) -> AsyncIterator[Check]:
     username, taps = settings.asterisk.username, settings.taps
     lines = None
     try:
@@ -120,7 +134,7 @@ async def _asked(eyes: Eyes, settings: Settings, policy: Policy | None, language
     except CallguardError as error:
         yield fail("hooks", "check-broke", text=str(error))
     work: list[tuple[str, Awaitable[Found]]] = [
-        ("rights", telephone.rights(eyes, username)),
+        ("rights", telephone.rights(eyes, username, itself=itself)),
         ("events", telephone.events(eyes, username)),
         ("version", telephone.version(eyes, language)),
         ("modules", telephone.modules(eyes)),

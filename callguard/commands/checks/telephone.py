@@ -69,33 +69,49 @@ _TO_GUARD = re.compile(r"callguard-guard\b")
 _GIVES_KEYS = re.compile(r"_{0,2}DYNAMIC_FEATURES=.*callguard")
 
 
-async def rights(eyes: Eyes, username: str) -> Check:
-    """Whether the account may do what callguard does, and little more."""
-    have = await eyes.actions()
+async def rights(eyes: Eyes, username: str, *, itself: bool = True) -> Check:
+    """Whether the account may do what callguard does, and little more.
+
+    itself: this account is the one that asks, so that Asterisk can be asked; else its line in manager.conf is read.
+    """
+    if itself:
+        have = await eyes.actions()
+        missing = [name for name in NEEDED_ACTIONS if name not in have]
+        broad = [name for name in BROAD_ACTIONS if name in have]
+    else:
+        have = frozenset(_words(await _account(eyes, username, "write") or ""))
+        missing = [name for name in WRITE if name not in have and "all" not in have]
+        broad = sorted(have - {*WRITE})
     if not have:
         return skip("rights", "rights-unseen")
-    missing = [name for name in NEEDED_ACTIONS if name not in have]
+    paste = into(f"manager.conf [{username}]", f"write = {','.join(WRITE)}")
     if missing:
-        paste = into(f"manager.conf [{username}]", f"write = {','.join(WRITE)}")
         return fail("rights", "rights-missing", paste, actions=", ".join(missing))
-    broad = [name for name in BROAD_ACTIONS if name in have]
     if broad:
-        paste = into(f"manager.conf [{username}]", f"write = {','.join(WRITE)}")
         return warn("rights", "rights-broad", paste, actions=", ".join(broad))
     return ok("rights", "rights-ok")
 
 
 async def events(eyes: Eyes, username: str) -> Check:
     """Whether the account is told what callguard has to know. Asterisk says so only by its manager.conf."""
-    line = await eyes.value(f"AST_CONFIG(manager.conf,{username},read)") if re.fullmatch(r"[\w-]+", username) else None
+    line = await _account(eyes, username, "read")
     if not line:
         return skip("events", "events-unseen")
-    have = {word.strip() for word in line.split(",")}
+    have = _words(line)
     missing = [] if "all" in have else [name for name in READ if name not in have]
     if missing:
         paste = into(f"manager.conf [{username}]", f"read = {','.join(READ)}")
         return fail("events", "events-missing", paste, classes=", ".join(missing))
     return ok("events", "events-ok")
+
+
+async def _account(eyes: Eyes, username: str, key: str) -> str | None:
+    plain = re.fullmatch(r"[\w-]+", username)
+    return await eyes.value(f"AST_CONFIG(manager.conf,{username},{key})") if plain else None
+
+
+def _words(line: str) -> set[str]:
+    return {word.strip() for word in line.split(",") if word.strip()}
 
 
 async def version(eyes: Eyes, language: str) -> list[Check]:

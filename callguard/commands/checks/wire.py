@@ -12,7 +12,7 @@ from callguard.bus.link import Bus
 from callguard.bus.topics import ALIVE_KEY
 from callguard.bus.valkey import SOCKET_PATH_LIMIT
 from callguard.commands.checks.house import is_here
-from callguard.commands.checks.result import Check, fail, into, ok, shell, skip, warn
+from callguard.commands.checks.result import Check, State, fail, into, ok, shell, skip, warn
 from callguard.config import BusSettings, Settings
 from callguard.model.errors import BusFault
 
@@ -43,6 +43,21 @@ async def bus(settings: Settings) -> list[Check]:
     except (BusFault, OSError, TimeoutError):
         way = "systemctl restart callguard" if settings.bus.embedded else "systemctl start redis-server"
         return [fail("bus", "bus-down", shell(way), address=shown), skip("daemon", "daemon-unseen")]
+    finally:
+        await link.close()
+
+
+async def alive(settings: Settings) -> bool:
+    """Whether a daemon shows a sign of life on this bus."""
+    url = address(settings.bus)
+    if settings.bus.embedded and not _there(url):
+        return False
+    link = Bus(url, timeout_s=ANSWER_S)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return (await _daemon(link)).state is State.OK
+    except Exception:
+        return False
     finally:
         await link.close()
 
