@@ -17,7 +17,7 @@ from callguard.model.action import Effect, Refusal
 from callguard.observe.words import WORDS, words_for
 
 ROOM = Path(callguard.__file__).parent
-TABLE = ROOM / "observe" / "words.py"
+TABLE, CHECKS = ROOM / "observe" / "words.py", ROOM / "observe" / "check_words.py"
 SOURCES = sorted(ROOM.rglob("*.py"))
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TELLS = {"_failed", "trouble", "end"}
@@ -62,7 +62,7 @@ def codes_of(tree: ast.AST) -> Iterator[str]:
 def source_codes() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in SOURCES:
-        if "benchmarks" not in file.parts and file != TABLE:
+        if not {"benchmarks", "checks"} & {*file.parts} and file not in (TABLE, CHECKS):
             for code in codes_of(ast.parse(file.read_text(encoding="utf-8"))):
                 found.setdefault(code, file.name)
     for one in (*Refusal, *(e for e in Effect if e is not Effect.DONE), *(a for a in Answer if a is not Answer.YES)):
