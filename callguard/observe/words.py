@@ -35,6 +35,7 @@ _GENERAL: dict[str, Words] = {
         "This needs an optional part that is not installed.",
         "追加パッケージがインストールされていません。",
     ),
+    "file-not-writable": ("The file cannot be written.", "ファイルに書き込めません。"),
     "file-unreadable": ("The file cannot be read.", "ファイルを読めません。"),
 }
 

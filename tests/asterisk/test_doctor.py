@@ -15,6 +15,7 @@ import pytest
 from conftest import policy
 from telephone import Daemon
 
+from callguard.commands.installing import known_secret
 from callguard.sandbox.guarding import settings_text
 from callguard.sandbox.house import sandbox_dir
 from callguard.sandbox.world import World
@@ -256,3 +257,35 @@ async def test_broken_settings_and_policy(tmp_path: Path, doctor: Doctor) -> Non
     code, seen = await doctor(CALLGUARD_POLICY__FILE=str(tmp_path / "bad-policy.toml"))
     assert code == 1 and wrong(seen) == {"policy-bad"}
     assert codes(seen, "keys") == ["needs-policy"]
+
+
+async def test_what_init_writes_is_well(there: World, daemon: Daemon, doctor: Doctor, tmp_path: Path) -> None:
+    """The files of ``callguard init`` on this Asterisk: its account, its keys, its dialplan."""
+    made, home = tmp_path / "made", tmp_path / "home"
+    home.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "callguard"), "init", "--dir", str(made), "--policy", str(policy(home)),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert await process.wait() == 0
+    etc = there.pbx.folder / "etc"
+    secret = known_secret(made / "callguard" / "callguard.toml", made)
+    kept = {one.name: one.read_text() for one in etc.glob("*.conf")}
+    try:
+        for name in ("extensions_callguard.conf", "features_callguard.conf", "destinations_callguard.conf"):
+            (etc / name).write_text((made / "asterisk" / name).read_text())
+        ours = kept["manager.conf"].index("[sandbox]")
+        head = kept["manager.conf"].split("[callguard]")[0]
+        account = (made / "asterisk" / "manager_callguard.conf").read_text()
+        (etc / "manager.conf").write_text(f"{head}\n{account}\n{kept['manager.conf'][ours:]}")
+        there.pbx.console(there.house, "core reload")
+        code, seen = await doctor(secret=secret)
+        async with daemon(secret=secret) as one:
+            code_beside, seen_beside = await doctor(settings=one.settings)
+    finally:
+        for name, text in kept.items():
+            (etc / name).write_text(text)
+        there.pbx.console(there.house, "core reload")
+    assert (code, wrong(seen)) == (0, set())
+    assert (code_beside, wrong(seen_beside)) == (0, set())
+    assert codes(seen_beside, "manager") == ["manager-ok"] and codes(seen_beside, "rights") == ["rights-ok"]
