@@ -138,8 +138,9 @@ def spool(settings: Settings) -> Check:
     folder = settings.keys.spool_dir
     if not is_here(settings.asterisk.host):
         return skip("spool", "scripts-remote")
-    group = ASTERISK_USER if _ids(ASTERISK_USER) else "root"
-    paste = shell(f"install -d -o {_who(USER)} -g {group} -m 2770 {folder}")
+    owner = _who(USER)
+    join = [f"usermod -aG {owner} {ASTERISK_USER}"] if _ids(ASTERISK_USER) else []
+    paste = shell(f"install -d -o {owner} -g {owner} -m 2770 {folder}", *join)
     if not folder.is_dir():
         return fail("spool", "spool-none", paste, where=str(folder))
     for user in (USER, ASTERISK_USER):
