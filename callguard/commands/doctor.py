@@ -31,14 +31,21 @@ def doctor(
 
 async def _examined(settings: Path | None, *, as_json: bool, language: str, quiet: bool) -> int:
     from callguard.commands.checks.examine import examine
-    from callguard.observe.check_words import STATES, other
+    from callguard.observe.check_words import STATES, other, title
 
     spoken = language if language in ("en", "ja") else _language(settings)
     counted: Counter[str] = Counter(dict.fromkeys(STATES, 0))
+    skipped: list[str] = []
     async for check in examine(settings, language=spoken):
         counted[check.state.value] += 1
-        if not quiet or check.state.value in ("fail", "warn"):
+        if quiet and check.state.value not in ("fail", "warn"):
+            continue
+        if check.code.startswith("needs-") and not as_json:
+            skipped.append(title(check.name, spoken))
+        else:
             typer.echo(_as_json(check, spoken) if as_json else _as_text(check, spoken))
+    if skipped:
+        typer.echo(f"{_mark('skip', spoken)} {', '.join(skipped)}")
     typer.echo(other("sum", spoken, **counted), err=True)
     return 1 if counted["fail"] else 0
 
@@ -70,10 +77,17 @@ def _as_text(check: Check, language: str) -> str:
     from callguard.observe.check_words import other, title
 
     state = check.state.value
-    mark = typer.style(f"{other(state, language):<8}", fg=MARKS[state])
-    text = f"{mark} {title(check.name, language)}: {check.words(language)}"
+    text = f"{_mark(state, language)} {title(check.name, language)}: {check.words(language)}"
     if check.paste is None:
         return text
     where = "shell" if check.paste.where == "shell" else "into"
     lines = "\n".join(f"           {line}" for line in check.paste.lines.splitlines())
     return f"{text}\n         {other(where, language, where=check.paste.where)}\n{lines}"
+
+
+def _mark(state: str, language: str) -> str:
+    """The state as a column of eight places; Japanese letters take two."""
+    from callguard.observe.check_words import other
+
+    word = other(state, language)
+    return typer.style(word, fg=MARKS[state]) + " " * (8 - sum(1 if letter.isascii() else 2 for letter in word))

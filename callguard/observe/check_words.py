@@ -53,6 +53,10 @@ SEEN: dict[str, Words] = {
     "settings-default": ("There is no settings file; the defaults hold.", "設定ファイルがないため、既定値を使います。"),
     "settings-bad": ("{text}", "{text}"),
     "policy-ok": ("Policy {policy}, mode {mode}.", "ポリシー {policy}、モード {mode}。"),
+    "policy-other-keys": (
+        "These queues' policies have other keys, but Asterisk has one map for all: {queues}.",
+        "キューのポリシーでキーが異なりますが、Asterisk のキー設定は共通です: {queues}。",
+    ),
     "policy-bad": ("{text}", "{text}"),
     "check-broke": ("This could not be looked at ({text}).", "確認できませんでした（{text}）。"),
     "needs-manager": ("Not looked at: Asterisk is not reached.", "Asterisk に接続できないため未確認です。"),

@@ -212,6 +212,19 @@ async def test_the_account_beside_the_daemon_reads_its_line(fake: Fake) -> None:
     assert (await telephone.rights(fake, "call,guard", itself=False)).code == "rights-unseen"
 
 
+@pytest.fixture
+def two_queues(file: Path, tmp_path: Path) -> Path:
+    for name, more in (("same", 'title = "x"'), ("other", '[keys]\nflag = "*71"')):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{shipped("policies/en.toml")}"\n{more}\n')
+    file.write_text(file.read_text() + '[policy.queues]\nsales = "same.toml"\nsupport = "other.toml"\n')
+    return file
+
+
+async def test_a_queue_with_keys_of_its_own(two_queues: Path, fake: Fake) -> None:
+    found = (await by_code(two_queues, fake))["policy-other-keys"]
+    assert found.state is State.WARN and found.facts["queues"] == "support"
+
+
 def told() -> dict[str, set[str]]:
     """Every code that a check tells, and the checks that tell it."""
     found: dict[str, set[str]] = {}

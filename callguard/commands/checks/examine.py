@@ -14,12 +14,14 @@ from callguard.commands.checks.result import Check, fail, into, ok, shell, skip,
 from callguard.config import Settings, load_settings
 from callguard.model.errors import AmiFault, CallguardError, SettingsError
 from callguard.model.policy import Policy
+from callguard.policy.keys import table
 from callguard.policyfile import load_policy
 
+Found = Check | Sequence[Check]
+Work = Callable[[], Awaitable[Found]]
 Look = Callable[[Settings, str], AbstractAsyncContextManager[Eyes]]
 """Opens eyes with this account's name."""
 
-Found = Check | Sequence[Check]
 
 ASIDE = "-doctor"
 """Ends the name of the account that looks while the daemon uses its own."""
@@ -64,22 +66,26 @@ async def examine(file: Path | None, *, language: str = "en", look: Look = look_
     files = ", ".join(str(one) for one in settings.files)
     yield ok("settings", "settings-ok", files=files) if files else ok("settings", "settings-default")
     policy, found = _policy(settings)
-    yield found
+    for one in found:
+        yield one
     async for one in _pbx(settings, policy, language, look):
         yield one
     async for one in _here(settings):
         yield one
 
 
-def _policy(settings: Settings) -> tuple[Policy | None, Check]:
-    """The general policy; those of queues must be readable too."""
+def _policy(settings: Settings) -> tuple[Policy | None, list[Check]]:
+    """The general policy; those of queues must be readable too, and have the same keys: features.conf is one."""
     try:
-        for queue in settings.policy.queues:
-            load_policy(settings.policy.for_queue(queue), queue=queue)
         read = load_policy(settings.policy.file)
+        queues = {queue: load_policy(settings.policy.for_queue(queue), queue=queue) for queue in settings.policy.queues}
     except CallguardError as error:
-        return None, fail("policy", "policy-bad", text=str(error))
-    return read, ok("policy", "policy-ok", policy=read.name, mode=read.mode.value)
+        return None, [fail("policy", "policy-bad", text=str(error))]
+    found = [ok("policy", "policy-ok", policy=read.name, mode=read.mode.value)]
+    other = [queue for queue, one in queues.items() if table(one.keys) != table(read.keys)]
+    if other:
+        found.append(warn("policy", "policy-other-keys", queues=", ".join(other)))
+    return read, found
 
 
 async def _pbx(settings: Settings, policy: Policy | None, language: str, look: Look) -> AsyncIterator[Check]:
@@ -101,7 +107,7 @@ async def _pbx(settings: Settings, policy: Policy | None, language: str, look: L
     for name in NEEDS_MANAGER:
         yield skip(name, "needs-manager")
     if policy is not None:
-        for one in await _safe("sounds", house.sounds(settings, policy, None)):
+        for one in await _safe("sounds", lambda: house.sounds(settings, policy, None)):
             yield one
 
 
@@ -133,25 +139,25 @@ async def _asked(
         lines = await eyes.dialplan()
     except CallguardError as error:
         yield fail("hooks", "check-broke", text=str(error))
-    work: list[tuple[str, Awaitable[Found]]] = [
-        ("rights", telephone.rights(eyes, username, itself=itself)),
-        ("events", telephone.events(eyes, username)),
-        ("version", telephone.version(eyes, language)),
-        ("modules", telephone.modules(eyes)),
-        ("contexts", telephone.contexts(eyes)),
-        ("hooks", _later(lambda: telephone.hooks(lines))),
-        ("caller", telephone.caller(eyes, lines)),
-        ("tap", telephone.tap(eyes, host=taps.host, port=taps.port, address=taps.address)),
-        ("clock", house.clock(eyes)),
+    work: list[tuple[str, Work]] = [
+        ("rights", lambda: telephone.rights(eyes, username, itself=itself)),
+        ("events", lambda: telephone.events(eyes, username)),
+        ("version", lambda: telephone.version(eyes, language)),
+        ("modules", lambda: telephone.modules(eyes)),
+        ("contexts", lambda: telephone.contexts(eyes)),
+        ("hooks", lambda: _later(lambda: telephone.hooks(lines))),
+        ("caller", lambda: telephone.caller(eyes, lines)),
+        ("tap", lambda: telephone.tap(eyes, host=taps.host, port=taps.port, address=taps.address)),
+        ("clock", lambda: house.clock(eyes)),
     ]
     if policy is None:
         for name in ("keys", "destinations", "sounds"):
             yield skip(name, "needs-policy")
     else:
         work += [
-            ("keys", features.keys(eyes, policy)),
-            ("destinations", telephone.destinations(eyes, policy)),
-            ("sounds", house.sounds(settings, policy, eyes)),
+            ("keys", lambda: features.keys(eyes, policy)),
+            ("destinations", lambda: telephone.destinations(eyes, policy)),
+            ("sounds", lambda: house.sounds(settings, policy, eyes)),
         ]
     for name, one in work:
         for found in await _safe(name, one):
@@ -160,13 +166,13 @@ async def _asked(
 
 async def _here(settings: Settings) -> AsyncIterator[Check]:
     """What is on this machine."""
-    work: list[tuple[str, Awaitable[Found]]] = [
-        ("model", _later(lambda: house.model(settings))),
-        ("bus", wire.bus(settings)),
-        ("scripts", _later(lambda: wire.scripts(settings))),
-        ("store", _later(lambda: house.store(settings))),
-        ("disk", _later(lambda: house.disk(settings))),
-        ("spool", _later(lambda: house.spool(settings))),
+    work: list[tuple[str, Work]] = [
+        ("model", lambda: _later(lambda: house.model(settings))),
+        ("bus", lambda: wire.bus(settings)),
+        ("scripts", lambda: _later(lambda: wire.scripts(settings))),
+        ("store", lambda: _later(lambda: house.store(settings))),
+        ("disk", lambda: _later(lambda: house.disk(settings))),
+        ("spool", lambda: _later(lambda: house.spool(settings))),
     ]
     for name, one in work:
         for found in await _safe(name, one):
@@ -177,10 +183,10 @@ async def _later(work: Callable[[], Found]) -> Found:
     return await asyncio.to_thread(work)
 
 
-async def _safe(name: str, work: Awaitable[Found]) -> list[Check]:
+async def _safe(name: str, work: Work) -> list[Check]:
     """What it found; a check that broke is a finding."""
     try:
-        found = await work
+        found = await work()
     except Exception as error:
         said = str(error) or type(error).__name__
         return [fail(name, "check-broke", text=said)]

@@ -10,14 +10,15 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
-from callguard.asr.models import ensure_models
+from callguard.asr.models import _HALVES, _WHOLE
 from callguard.commands.checks.eyes import Eyes
 from callguard.commands.checks.result import Check, fail, into, ok, shell, skip, warn
 from callguard.config import Settings
-from callguard.model.errors import CallguardError, RecognizerFault, StoreFault
+from callguard.model.errors import CallguardError, StoreFault
 from callguard.model.policy import Policy
 from callguard.promptfile import NEEDED, RATES
 
@@ -41,17 +42,24 @@ def is_here(host: str) -> bool:
 
 
 def model(settings: Settings) -> Check:
-    """Whether the speech models are there (one that ships in parts is put together)."""
+    """Whether the speech models are there, ready or in the packages that the worker unpacks them from."""
     speech = settings.speech
     if not speech.enabled:
         return skip("model", "model-off")
-    names = tuple(dict.fromkeys(name for name in (speech.model, speech.english_model) if name))
-    try:
-        found = ensure_models(names, model_dir=speech.model_dir)
-    except RecognizerFault:
+    names = dict.fromkeys(name for name in (speech.model, speech.english_model) if name)
+    missing = [name for name in names if not _has_model(name, speech.model_dir)]
+    if missing:
         paste = shell("pip install 'callguard[models]'")
-        return fail("model", "model-none", paste, models=", ".join(names))
-    return ok("model", "model-ok", models=", ".join(f"{name} in {folder}" for name, folder in found.items()))
+        return fail("model", "model-none", paste, models=", ".join(missing))
+    return ok("model", "model-ok", models=", ".join(names))
+
+
+def _has_model(name: str, model_dir: Path) -> bool:
+    """As ``asr.models.ensure_model`` looks, without unpacking anything."""
+    if any((folder / "model.bin").is_file() for folder in (Path(name), model_dir / name)):
+        return True
+    packages = (_WHOLE[name][0],) if name in _WHOLE else _HALVES.get(name, ())
+    return bool(packages) and all(find_spec(package) is not None for package in packages)
 
 
 async def sounds(settings: Settings, policy: Policy, eyes: Eyes | None) -> Check:
