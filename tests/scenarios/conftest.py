@@ -1,0 +1,75 @@
+"""One private world for all scenarios, and daemons beside it with a policy of the scenario's own."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from callguard.sandbox.guarding import Guarding, guarding, settings_text
+from callguard.sandbox.house import house, sandbox_dir
+from callguard.sandbox.world import World, world
+from callguard.shipped import shipped
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stage import Daemons, Playhouse
+
+
+def policy(folder: Path, text: str, rules: str) -> Path:
+    """A policy of the shipped base with changes; no agent rests and no rule judges unless the changes say so."""
+    (folder / "rules.toml").write_text(rules or 'language = "en"\n')
+    file = folder / "policy.toml"
+    head = f'extends = "{shipped("policies/base.toml")}"\nname = "test"\n'
+    if "languages" not in text.partition("[")[0]:
+        head += 'languages = ["en"]\n'
+    tables = "" if "[rest]" in text else "\n[rest]\nmin_s = 0\nmax_s = 0\nafter_flag = false\n"
+    file.write_text(head + text + tables + '\n[rules]\nfiles = ["rules.toml"]\n')
+    return file
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def there() -> AsyncIterator[World]:
+    async with world(house(print)) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def daemons(tmp_path_factory: pytest.TempPathFactory) -> Daemons:
+    """Starts a daemon beside a world. text: changes to the base policy. edit: changes to the settings file."""
+
+    @contextlib.asynccontextmanager
+    async def start(
+        there: World,
+        text: str = "",
+        *,
+        rules: str = "",
+        hearing: bool = False,
+        edit: Callable[[str], str] = lambda settings: settings,
+        home: Path | None = None,
+    ) -> AsyncIterator[Guarding]:
+        home = home or tmp_path_factory.mktemp("home")
+        settings = home / "callguard.toml"
+        written = settings_text(
+            there,
+            home=home,
+            bus=home / "bus",
+            policy=policy(home, text, rules),
+            models=sandbox_dir() / "models",
+            hearing=hearing,
+        )
+        settings.write_text(edit(written))
+        async with guarding(there, settings, hearing=hearing) as one:
+            yield one
+
+    return start
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def here(request: pytest.FixtureRequest, there: World, daemons: Daemons) -> AsyncIterator[Playhouse]:
+    """The world and one daemon for all of a file's scenarios, with the file's own POLICY."""
+    async with daemons(there, request.module.POLICY) as one:
+        yield Playhouse(there=there, one=one)
