@@ -147,8 +147,12 @@ SEEN |= {
         "キー {key}: {digits} が {taken}（{what}）と重なります。",
     ),
     "key-hangs-up": (
-        "Key {key}: with the option h or H, {taken} ends the call before {digits} is complete.",
-        "キー {key}: オプション h/H があると、{digits} の途中の {taken} で通話が切れます。",
+        "The options h or H are given at {places}: there {taken} ends the call before a key is complete ({keys}).",
+        "{places} でオプション h/H が使われています。キー（{keys}）の途中の {taken} で通話が切れます。",
+    ),
+    "key-may-hang-up": (
+        "Where Dial or Queue have the option h or H, {taken} ends the call before a key is complete ({keys}).",
+        "Dial/Queue にオプション h/H がある場合、キー（{keys}）の途中の {taken} で通話が切れます。",
     ),
     "caller-ok": ("No caller's channel is given the keys.", "お客様側のチャネルにキーは渡されていません。"),
     "caller-global": (

@@ -171,19 +171,39 @@ def with_keys(**digits: str) -> Policy:
 
 async def test_one_key_begins_another() -> None:
     policy = with_keys(flag="*7", warn="*71")
-    found = await features.keys(Fake(said=well(policy)), policy)
+    found = await features.keys(Fake(said=well(policy)), policy, HOOKS)
     assert [(one.code, one.state) for one in found] == [("key-unreachable", State.FAIL), ("keys-ok", State.OK)]
     assert "*71" in found[0].words("en") and "*71" in found[0].words("ja")
 
 
 @pytest.mark.parametrize(
     ("built_in", "digits", "code"),
-    [("disconnect", "*", "key-hangs-up"), ("atxfer", "*7", "key-taken"), ("blindxfer", "*77", "key-taken")],
+    [("atxfer", "*7", "key-taken"), ("blindxfer", "*77", "key-taken")],
 )
 async def test_a_key_meets_a_built_in(built_in: str, digits: str, code: str) -> None:
     policy = with_keys(flag="*7")
-    found = await features.keys(Fake(said=well(policy) | {f"FEATUREMAP({built_in})": digits}), policy)
+    found = await features.keys(Fake(said=well(policy) | {f"FEATUREMAP({built_in})": digits}), policy, HOOKS)
     assert {one.code for one in found} == {"keys-ok", code}
+
+
+@pytest.mark.parametrize(
+    ("application", "data", "code"),
+    [
+        ("Dial", "PJSIP/101,20,tH", "key-hangs-up"),
+        ("Queue", "support,hb(callguard-agent^s^1)", "key-hangs-up"),
+        ("Dial", "PJSIP/101,20,${DIAL_OPTIONS}b(callguard-agent^s^1)", "key-may-hang-up"),
+        ("Dial", "PJSIP/house,20,tb(hook(h)^s^1)", ""),
+        ("Queue", "hotline", ""),
+        ("Playback", "a,b,h", ""),
+    ],
+)
+async def test_hanging_up_by_star(application: str, data: str, code: str) -> None:
+    policy = with_keys(flag="*7", warn="*8")
+    line = Line(context="in", extension="600", application=application, data=data)
+    found = await features.keys(Fake(said=well(policy) | {"FEATUREMAP(disconnect)": "*"}), policy, (line,))
+    assert {one.code for one in found} == {"keys-ok", code} - {""}
+    unseen = await features.keys(Fake(said=well(policy) | {"FEATUREMAP(disconnect)": "*"}), policy, None)
+    assert {one.code for one in unseen} == {"keys-ok", "key-may-hang-up"}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +220,7 @@ async def test_a_key_meets_a_built_in(built_in: str, digits: str, code: str) -> 
 async def test_the_line_in_features_conf(line: str, code: str) -> None:
     policy = with_keys(flag="*7")
     said = {"AST_CONFIG(features.conf,applicationmap,callguard-flag)": line}
-    found = await features.keys(Fake(said=said), policy)
+    found = await features.keys(Fake(said=said), policy, HOOKS)
     assert [one.code for one in found] == [code]
 
 

@@ -155,7 +155,7 @@ async def _asked(
             yield skip(name, "needs-policy")
     else:
         work += [
-            ("keys", lambda: features.keys(eyes, policy)),
+            ("keys", lambda: features.keys(eyes, policy, lines)),
             ("destinations", lambda: telephone.destinations(eyes, policy)),
             ("sounds", lambda: house.sounds(settings, policy, eyes)),
         ]

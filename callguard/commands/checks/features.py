@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from callguard.commands.checks.eyes import Eyes
+import re
+
+from callguard.commands.checks.eyes import Eyes, Line
 from callguard.commands.checks.result import Check, Paste, State, fail, into, ok, skip, warn
 from callguard.model.policy import KeyMap, Policy
 from callguard.policy.keys import FEATURE, check_keys, features_conf, table
@@ -22,13 +24,13 @@ BuiltIn = tuple[str, str]
 """Its name and its digits."""
 
 
-async def keys(eyes: Eyes, policy: Policy) -> list[Check]:
+async def keys(eyes: Eyes, policy: Policy, lines: tuple[Line, ...] | None) -> list[Check]:
     """Everything about the keys, worst first."""
     unreachable = [
         fail("keys", "key-unreachable", key=one.key, digits=dict(table(policy.keys)).get(one.key, ""), text=one.text)
         for one in check_keys(policy.keys, ())
     ]
-    found = [*await _present(eyes, policy), *unreachable, *_meetings(policy.keys, await _built_ins(eyes))]
+    found = [*await _present(eyes, policy), *unreachable, *_meetings(policy.keys, await _built_ins(eyes), lines)]
     return sorted(found, key=lambda check: check.state is not State.FAIL)
 
 
@@ -42,18 +44,42 @@ async def _built_ins(eyes: Eyes) -> tuple[BuiltIn, ...]:
     return tuple(found)
 
 
-def _meetings(keys: KeyMap, built_ins: tuple[BuiltIn, ...]) -> list[Check]:
+def _meetings(keys: KeyMap, built_ins: tuple[BuiltIn, ...], lines: tuple[Line, ...] | None) -> list[Check]:
     """Keys that one of Asterisk's own features takes first, or is taken by."""
-    found = []
-    for name, digits in table(keys):
-        for feature, taken in built_ins:
-            if digits.startswith(taken) and feature == "disconnect":
-                paste = into(f"{FILE} [featuremap]", "disconnect => **")
-                found.append(warn("keys", "key-hangs-up", paste, key=name, digits=digits, taken=taken))
-            elif digits.startswith(taken) or taken.startswith(digits):
-                what = BUILT_INS[feature]
-                found.append(warn("keys", "key-taken", key=name, digits=digits, taken=taken, what=what))
+    found: list[Check] = []
+    for feature, taken in built_ins:
+        met = [(name, digits) for name, digits in table(keys) if digits.startswith(taken) or taken.startswith(digits)]
+        if met and feature == "disconnect":
+            found += _hang_ups(", ".join(f"{name} {digits}" for name, digits in met), taken, lines)
+        else:
+            what = BUILT_INS[feature]
+            found += [warn("keys", "key-taken", key=name, digits=d, taken=taken, what=what) for name, d in met]
     return found
+
+
+def _hang_ups(met: str, taken: str, lines: tuple[Line, ...] | None) -> list[Check]:
+    """The built-in that ends a call, which Dial and Queue switch on by h or H."""
+    paste = into(f"{FILE} [featuremap]", "disconnect => **")
+    if lines is None:
+        return [warn("keys", "key-may-hang-up", paste, keys=met, taken=taken)]
+    said = [(line, _options(line)) for line in lines if line.application in ("Dial", "Queue")]
+    sure = [f"{line.context},{line.extension}" for line, options in said if set("hH") & set(options)]
+    if sure:
+        places = "; ".join(dict.fromkeys(sure))
+        return [fail("keys", "key-hangs-up", paste, keys=met, taken=taken, places=places)]
+    if any("$" in options for _, options in said):
+        return [warn("keys", "key-may-hang-up", paste, keys=met, taken=taken)]
+    return []
+
+
+def _options(line: Line) -> str:
+    """The option letters of a Dial or Queue, without what stands in brackets."""
+    bare, before = line.data, ""
+    while bare != before:
+        before, bare = bare, re.sub(r"\([^()]*\)", "", bare)
+    parts = bare.split(",")
+    place = 2 if line.application == "Dial" else 1
+    return re.sub(r"\$\{[^}]*\}", "$", parts[place]) if len(parts) > place else ""
 
 
 async def _present(eyes: Eyes, policy: Policy) -> list[Check]:

@@ -64,7 +64,10 @@ CONTEXTS = {
 }
 TRANSFER = "callguard-transfer"
 
-_TO_AGENT = re.compile(r"[bB]\(callguard-agent\^")
+_TO_AGENT = re.compile(r"b\(callguard-agent\^")
+_TO_CALLER = re.compile(r"B\(callguard-agent\^")
+"""A capital B runs it on the channel that dials."""
+
 _TO_GUARD = re.compile(r"callguard-guard\b")
 _GIVES_KEYS = re.compile(r"_{0,2}DYNAMIC_FEATURES=.*callguard")
 
@@ -205,7 +208,11 @@ def _hands_over(line: Line) -> bool:
     if line.context == "callguard-agent":
         return False
     sets = line.application in ("Set", "MSet", "ExecIf") and _GIVES_KEYS.search(line.data)
-    return bool(sets or (line.application == "Gosub" and line.data.startswith("callguard-agent,")))
+    return bool(
+        sets
+        or _TO_CALLER.search(line.data)
+        or (line.application == "Gosub" and line.data.startswith("callguard-agent,"))
+    )
 
 
 async def tap(eyes: Eyes, *, host: str, port: int, address: str) -> Check:
