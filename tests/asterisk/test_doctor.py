@@ -216,13 +216,13 @@ async def test_tap_port(there: World, doctor: Doctor) -> None:
             "caller-dialplan",
         ),
         (
-            'dialplan add extension 699,1,Dial,"PJSIP/agent1,20,tB(callguard-agent^s^1)" into from-outside',
+            "dialplan add extension 699,1,Dial(PJSIP/agent1,20,tB(callguard-agent^s^1)) into from-outside",
             "dialplan remove extension 699@from-outside",
             "caller",
             "caller-dialplan",
         ),
         (
-            'dialplan add extension 699,1,Queue,"support,thb(callguard-agent^s^1)" into from-outside',
+            "dialplan add extension 699,1,Queue(support,thb(callguard-agent^s^1)) into from-outside",
             "dialplan remove extension 699@from-outside",
             "keys",
             "key-hangs-up",
