@@ -1,0 +1,1 @@
+"""What ``callguard policy`` does, one thing a file."""
