@@ -222,6 +222,7 @@ SEEN |= {
         "Asterisk は別のマシンにあり、agi.conf を確認できません。",
     ),
     "daemon-up": ("The daemon runs.", "デーモンは稼働中です。"),
+    "daemon-says": ("The daemon says of {part}: {text}", "デーモンの報告（{part}）: {text}"),
     "daemon-down": (
         "The daemon does not run: calls are not guarded.",
         "デーモンが停止中です。通話は見守られていません。",

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from callguard.bus.link import Bus
+from callguard.bus.messages import HealthTold
+from callguard.bus.topics import BOARD
 from callguard.bus.valkey import EmbeddedValkey
 from callguard.commands.checks import house, wire
 from callguard.commands.checks.result import Check, State
 from callguard.config import Settings, load_settings
 from callguard.model.policy import Policy
+from callguard.observe.words import words_for
 from callguard.promptfile import NEEDED
 
 Make = Callable[..., Settings]
@@ -166,6 +170,15 @@ async def test_bus(make: Make, valkey: EmbeddedValkey) -> None:
     await link.say_alive(life_s=60)
     assert [one.code for one in await wire.bus(settings)] == ["bus-ok", "daemon-up"]
     assert await wire.alive(settings)
+    parts = {"pbx": "ok", "speech": "model-missing", "taps": "1 of 2"}
+    told = HealthTold(sent_at=datetime.now(UTC), parts=parts)
+    await link.publish(BOARD, {"kind": "nothing we know"})
+    await link.add(BOARD, {"json": told.model_dump_json()})
+    said = [one for one in await wire.bus(settings, "ja") if one.code == "daemon-says"]
+    assert {one.facts["part"]: one.facts["text"] for one in said} == {
+        "speech": words_for("model-missing", "ja"),
+        "taps": "1 of 2",
+    }
     await link.client.config_set("maxmemory-policy", "allkeys-lru")
     assert seen((await wire.bus(settings))[0]) == ("bus-evicts", State.WARN)
     await link.close()

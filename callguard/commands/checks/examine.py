@@ -70,7 +70,7 @@ async def examine(file: Path | None, *, language: str = "en", look: Look = look_
         yield one
     async for one in _pbx(settings, policy, language, look):
         yield one
-    async for one in _here(settings):
+    async for one in _here(settings, language):
         yield one
 
 
@@ -164,11 +164,11 @@ async def _asked(
             yield found
 
 
-async def _here(settings: Settings) -> AsyncIterator[Check]:
+async def _here(settings: Settings, language: str) -> AsyncIterator[Check]:
     """What is on this machine."""
     work: list[tuple[str, Work]] = [
         ("model", lambda: _later(lambda: house.model(settings))),
-        ("bus", lambda: wire.bus(settings)),
+        ("bus", lambda: wire.bus(settings, language)),
         ("scripts", lambda: _later(lambda: wire.scripts(settings))),
         ("store", lambda: _later(lambda: house.store(settings))),
         ("disk", lambda: _later(lambda: house.disk(settings))),

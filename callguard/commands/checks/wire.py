@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import configparser
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from callguard.bus.link import Bus
-from callguard.bus.topics import ALIVE_KEY
+from callguard.bus.messages import HealthTold, read_event
+from callguard.bus.topics import ALIVE_KEY, BOARD
 from callguard.bus.valkey import SOCKET_PATH_LIMIT
 from callguard.commands.checks.house import is_here
 from callguard.commands.checks.result import Check, State, fail, into, ok, shell, skip, warn
 from callguard.config import BusSettings, Settings
 from callguard.model.errors import BusFault
+from callguard.observe.words import words_for
 
 AGI_FILE = Path("/etc/callguard/agi.conf")
 AGI_VARIABLE = "CALLGUARD_AGI_CONF"
@@ -24,11 +29,14 @@ AGI_SPOOL = "/var/spool/callguard"
 
 OLDEST = 7
 ANSWER_S = 2.0
+LATELY = 500
+"""So many of the board's last events are looked through for the daemon's health, told every two seconds."""
+
 KEEPS = "noeviction"
 
 
-async def bus(settings: Settings) -> list[Check]:
-    """The server and the daemon's sign of life."""
+async def bus(settings: Settings, language: str = "en") -> list[Check]:
+    """The server, the daemon's sign of life, and what the daemon itself says is wrong."""
     url, shown = address(settings.bus), _shown(settings.bus)
     if settings.bus.embedded and len(os.fsencode(url.removeprefix("unix://"))) > SOCKET_PATH_LIMIT:
         paste = into("callguard.toml", "[bus]", 'socket_dir = "/run/callguard"')
@@ -39,7 +47,7 @@ async def bus(settings: Settings) -> list[Check]:
     try:
         async with asyncio.timeout(ANSWER_S * 2):
             await link.ping()
-            return [await _server(link, shown), await _daemon(link)]
+            return [await _server(link, shown), await _daemon(link), *await _told(link, language)]
     except (BusFault, OSError, TimeoutError):
         way = "systemctl restart callguard" if settings.bus.embedded else "systemctl start redis-server"
         return [fail("bus", "bus-down", shell(way), address=shown), skip("daemon", "daemon-unseen")]
@@ -104,6 +112,23 @@ async def _daemon(link: Bus) -> Check:
     if await link.client.exists(ALIVE_KEY):
         return ok("daemon", "daemon-up")
     return warn("daemon", "daemon-down", shell("systemctl start callguard"))
+
+
+async def _told(link: Bus, language: str) -> list[Check]:
+    """The parts that the daemon lately said are not well; none where it says nothing."""
+    if not await link.client.exists(ALIVE_KEY):
+        return []
+    lately: Any = await link.client.xrevrange(BOARD.name, count=LATELY)
+    for _, fields in lately:
+        with contextlib.suppress(ValidationError):
+            event = read_event(fields.get(b"json", b"").decode("utf-8", "replace"))
+            if isinstance(event, HealthTold):
+                wrong = {part: code for part, code in event.parts.items() if code != "ok"}
+                return [
+                    warn("daemon", "daemon-says", None, part=part, text=words_for(code, language))
+                    for part, code in wrong.items()
+                ]
+    return []
 
 
 def scripts(settings: Settings) -> Check:
