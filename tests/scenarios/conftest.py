@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
+import soundfile
 
 from callguard.sandbox.guarding import Guarding, guarding, settings_text
 from callguard.sandbox.house import house, sandbox_dir
@@ -31,9 +34,34 @@ def policy(folder: Path, text: str, rules: str) -> Path:
     return file
 
 
+PBX = """
+[telephones](+)
+exten => 799,1,PickupChan(PJSIP/agent1,p)
+ same => n,Hangup()
+
+[callguard-transfer](+)
+exten => 900,1,Dial(PJSIP/sup1,20,tb(callguard-agent^s^1(PJSIP/sup1)))
+ same => n,Hangup()
+"""
+"""What the scenarios need of the PBX beside the sandbox's own: group pickup, and a supervisor who takes over."""
+
+SILENCE = ("pbx-transfer", "beep", "beeperr", "pbx-invalid")
+"""Asterisk's own sounds around a transfer, here without a sound; without the files it would not transfer at all."""
+
+
+async def furnish(one: World) -> None:
+    """Add what the scenarios need to a running world."""
+    for name in SILENCE:
+        soundfile.write(one.sounds / f"{name}.wav", np.zeros(800, dtype="int16"), 8000)
+    plan = one.pbx.folder / "etc" / "extensions.conf"
+    plan.write_text(plan.read_text() + PBX)
+    await asyncio.to_thread(one.pbx.console, one.house, "dialplan reload")
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def there() -> AsyncIterator[World]:
     async with world(house(print)) as one:
+        await furnish(one)
         yield one
 
 

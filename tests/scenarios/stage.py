@@ -185,7 +185,7 @@ class Talk:
     async def silent(self) -> None:
         """Until every channel of ours is gone."""
         async with asyncio.timeout(PATIENCE_S):
-            while await self.own_channels():
+            while await self.own_channels():  # noqa: ASYNC110 - the console tells nobody
                 await asyncio.sleep(0.3)
 
     async def own_channels(self) -> list[str]:

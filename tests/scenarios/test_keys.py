@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from pathlib import Path
 
 import pytest
+from softphone import softphone
 from stage import Playhouse, Talk, of, prompt
 
 from callguard.bus.topics import KEYS
@@ -149,3 +152,82 @@ async def test_a_press_while_ringing_is_refused(here: Playhouse) -> None:
         await here.there.answering("0.3")
     assert (key.tone, key.refusal) == ("refused", "ringing")
     assert talk.all("case") == []
+
+
+async def test_a_press_in_consultation_is_refused(here: Playhouse) -> None:
+    """The agent asks a colleague meanwhile: nothing is done, and nobody but the agent hears of it."""
+    talk = await here.call()
+    since = len(here.there.outside.events)
+    await talk.agent.press("#2")
+    await talk.agent.press("102")
+    colleague = await here.there.phone("agent2", after=since)
+    told = len(here.one.board)
+    await talk.agent.press("*7")
+    key = await talk.heard_of(lambda e: of(e, "kind") == "key", after=told)
+    await colleague.hang_up()
+    await talk.heard_of(lambda e: of(e, "kind") == "call" and not e.held, after=told)
+    await talk.over()
+    assert (key.key, key.tone, key.refusal) == ("flag", "refused", "in-consultation")
+    assert talk.all("case") == []
+    assert len(ears.likeness(REFUSED, talk.agent.heard)) == 1
+    assert ears.likeness(REFUSED, talk.caller.heard) == [] and ears.likeness(REFUSED, colleague.heard) == []
+
+
+async def test_a_press_on_hold_is_refused(here: Playhouse) -> None:
+    """The caller put the agent on hold; once they are back, the key works."""
+    told, pbx, since = len(here.one.board), len(here.there.pbx.events), len(here.there.outside.events)
+    async with softphone(here.there.pbx.ports.sip, "600") as caller:
+        await caller.dial()
+        agent = await here.there.phone("agent1", after=since)
+        row = await here.one.until(
+            lambda e: of(e, "kind") == "call" and of(e, "agent_channel") and not of(e, "ended"),
+            timeout_s=20,
+            after=told,
+        )
+        talk = Talk(
+            there=here.there,
+            one=here.one,
+            caller=agent,
+            agent=agent,
+            call=of(row, "call"),
+            told=told,
+            pbx=pbx,
+            outside=since,
+        )
+        await caller.hold()
+        await talk.pbx_says(lambda e: e.get("Event") == "Hold")
+        held = await talk.key("*7", "flag")
+        await caller.hold(False)
+        await talk.pbx_says(lambda e: e.get("Event") == "Unhold")
+        back = await talk.key("*7", "flag")
+        await caller.hang_up()
+        await agent.gone()
+        await talk.ended()
+    assert (held.tone, held.refusal) == ("refused", "on-hold")
+    assert (back.tone, back.refusal) == ("accepted", "")
+
+
+async def test_digits_alone_are_a_key_where_the_feature_is_missing(here: Playhouse) -> None:
+    """features.conf lost the flag key: the manager's digits bring the press, and the agent is told in a whisper."""
+    file = here.there.pbx.folder / "etc" / "features_callguard.conf"
+    whole = file.read_text()
+    kept = "".join(line for line in whole.splitlines(keepends=True) if not line.startswith("callguard-flag"))
+    try:
+        await reloaded(here, file, kept)
+        talk = await here.call()
+        await talk.agent.press("*7")
+        key = await talk.heard_of(lambda e: of(e, "kind") == "key")
+        await talk.caller.say(prompt("time-notice"))
+        await talk.over()
+        await talk.finished()
+    finally:
+        await reloaded(here, file, whole)
+    assert (key.key, key.seen_by, key.tone) == ("flag", "dtmf", "accepted")
+    assert len(talk.lines("key")) == 1
+    assert ears.likeness(ACCEPTED, talk.caller.heard) == []
+
+
+async def reloaded(here: Playhouse, file: Path, text: str) -> None:
+    """Give Asterisk other features."""
+    await asyncio.to_thread(file.write_text, text)
+    await asyncio.to_thread(here.there.pbx.console, here.there.house, "module reload features")
