@@ -76,6 +76,11 @@ class Playhouse:
             await talk.tapped()
         return talk
 
+    async def reload(self, file: Path, text: str) -> None:
+        """Give the PBX other features."""
+        await asyncio.to_thread(file.write_text, text)
+        await asyncio.to_thread(self.there.pbx.console, self.there.house, "module reload features")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 from softphone import softphone
@@ -213,7 +211,7 @@ async def test_digits_alone_are_a_key_where_the_feature_is_missing(here: Playhou
     whole = file.read_text()
     kept = "".join(line for line in whole.splitlines(keepends=True) if not line.startswith("callguard-flag"))
     try:
-        await reloaded(here, file, kept)
+        await here.reload(file, kept)
         talk = await here.call()
         await talk.agent.press("*7")
         key = await talk.heard_of(lambda e: of(e, "kind") == "key")
@@ -221,13 +219,7 @@ async def test_digits_alone_are_a_key_where_the_feature_is_missing(here: Playhou
         await talk.over()
         await talk.finished()
     finally:
-        await reloaded(here, file, whole)
+        await here.reload(file, whole)
     assert (key.key, key.seen_by, key.tone) == ("flag", "dtmf", "accepted")
     assert len(talk.lines("key")) == 1
     assert ears.likeness(ACCEPTED, talk.caller.heard) == []
-
-
-async def reloaded(here: Playhouse, file: Path, text: str) -> None:
-    """Give Asterisk other features."""
-    await asyncio.to_thread(file.write_text, text)
-    await asyncio.to_thread(here.there.pbx.console, here.there.house, "module reload features")
