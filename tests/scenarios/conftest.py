@@ -23,13 +23,14 @@ from stage import Daemons, Playhouse
 
 
 def policy(folder: Path, text: str, rules: str) -> Path:
-    """A policy of the shipped base with changes; no agent rests and no rule judges unless the changes say so."""
+    """A policy of the shipped base with changes; no rest, no notice and no rule unless the changes say so."""
     (folder / "rules.toml").write_text(rules or 'language = "en"\n')
     file = folder / "policy.toml"
     head = f'extends = "{shipped("policies/base.toml")}"\nname = "test"\n'
     if "languages" not in text.partition("[")[0]:
         head += 'languages = ["en"]\n'
     tables = "" if "[rest]" in text else "\n[rest]\nmin_s = 0\nmax_s = 0\nafter_flag = false\n"
+    tables += "" if "[keeping]" in text else "\n[keeping]\nnotice = false\n"
     file.write_text(head + text + tables + '\n[rules]\nfiles = ["rules.toml"]\n')
     return file
 
