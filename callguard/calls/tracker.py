@@ -28,8 +28,8 @@ from callguard.model.ids import CallId, LegId, Role
 PAST_KEPT = 500
 """Ended calls remembered, so that a late key press is answered "the call is over"."""
 
-MODE_DIGITS = frozenset("456")
-"""With these a supervisor changes between listen, whisper and barge (ChanSpy's option ``d``)."""
+SUPERVISOR_DIGITS = frozenset("45679")
+"""4, 5 and 6 change between listen, whisper and barge (ChanSpy's option ``d``); 9 and 7 say yes and no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +199,12 @@ def _note(calls: Calls, event: e.PbxEvent) -> PbxNote | None:
             return _pbx_note(at, "user-event", event.name, event.at_ms, (*event.values, *channel))
         case e.DigitPressed():
             at = place(calls, event.seen.id)
-            if at is None or event.digit not in calls.digits | MODE_DIGITS or at[0] not in calls.guarded:
+            if at is None or event.digit not in calls.digits | SUPERVISOR_DIGITS or at[0] not in calls.guarded:
                 return None
             leg = calls.guarded[at[0]].call.leg(at[1])
             if leg is None or leg.role not in (Role.AGENT, Role.SUPERVISOR):
                 return None
-            if event.digit not in (calls.digits if leg.role is Role.AGENT else MODE_DIGITS):
+            if event.digit not in (calls.digits if leg.role is Role.AGENT else SUPERVISOR_DIGITS):
                 return None
             return _pbx_note(at, "digit" if leg.role is Role.AGENT else "spy-digit", event.digit, event.at_ms, ())
         case e.Spied():

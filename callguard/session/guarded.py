@@ -81,6 +81,10 @@ OWN, OWN_SPY = "cg-", "cg-spy-"
 """Ids of our own channels begin so; those of supervisors we sent to a call begin with the second."""
 
 MODE_OF_DIGIT = {"4": "listen", "5": "whisper", "6": "barge"}
+APPROVING = {"9": True, "7": False}
+"""A supervisor who listens says yes or no to the request that has been open longest."""
+
+PRESENCE_TONE = "tone-supervisor"
 
 PLAY_S = 45.0
 MOVE_S = 15.0
@@ -393,6 +397,8 @@ class GuardedCall:
             self._announcing = note.value("Stage").lower() == "begin"
         elif note.kind in ("spy-start", "spy-stop"):
             self._spied(note)
+        elif note.kind == "spy-digit" and note.name in APPROVING:
+            self._approve_by_key(note, granted=APPROVING[note.name])
         elif note.kind == "spy-digit":
             self._change_mode(note)
 
@@ -407,8 +413,7 @@ class GuardedCall:
         elif key in self.view.presence:
             mode, _, who = self.view.presence.pop(key).partition(":")
             self._silent.discard(LegId(key))
-            at_ms = self._on_call(note.at_ms)
-            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="ended"))
+            self._tell_presence(at_ms=self._on_call(note.at_ms), who=who, mode=mode, what="ended")
 
     def _present(self, key: str, *, who: str, at_ms: int) -> None:
         if key not in self.view.presence:
@@ -416,8 +421,29 @@ class GuardedCall:
             leg = self.call.leg(LegId(key))
             who = leg.channel.rpartition("-")[0] if leg is not None else who
             self.view.presence[key] = f"{mode}:{who}"
-            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="began"))
+            self._tell_presence(at_ms=at_ms, who=who, mode=mode, what="began")
+            if self.guard.policy.keys.tones:
+                self._aside(self._tell_agent(PRESENCE_TONE))
         self._tell_silent(LegId(key))
+
+    def _tell_presence(self, *, at_ms: int, who: str, mode: str, what: str, detail: str = "") -> None:
+        """A line of the story where there is a case, and always one of the audit."""
+        self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what=what, detail=detail))
+        self._aside(self._audit_presence(who=who, mode=mode, what=what))
+
+    async def _audit_presence(self, *, who: str, mode: str, what: str) -> None:
+        desk, data = self._house.desk, {"mode": mode, "at_ms": self.now_ms()}
+        with contextlib.suppress(StoreFault):
+            await desk.record.do(
+                desk.store.audit, who=who, verb=f"presence-{what}", thing=f"call:{self.call.id}", data=data
+            )
+
+    def _approve_by_key(self, note: PbxNote, *, granted: bool) -> None:
+        """A supervisor answers an open request on the phone with which they listen."""
+        leg, requests = note.leg_id, self.judge.ladder.requests
+        if leg is not None and leg in self.view.presence and requests:
+            by = self.view.presence[leg].partition(":")[2]
+            self.put(Approval(request=requests[0].id, granted=granted, by=by, at_ms=self._on_call(note.at_ms)))
 
     def _tell_silent(self, leg: LegId) -> None:
         """A supervisor's own voice is kept only while the caller can hear it."""
@@ -438,7 +464,7 @@ class GuardedCall:
         if mode != before:
             self.view.presence[leg] = f"{mode}:{who}"
             at_ms = self._on_call(note.at_ms)
-            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="changed", detail=before))
+            self._tell_presence(at_ms=at_ms, who=who, mode=mode, what="changed", detail=before)
             self._tell_silent(leg)
 
     async def _shape(self) -> None:
@@ -461,7 +487,7 @@ class GuardedCall:
             self._house.listening.close_leg(leg)
         self._heard.clear()
         for mode, _, who in (one.partition(":") for one in self.view.presence.values()):
-            self.evidence.note(records.presence_record(at_ms=at_ms, who=who, mode=mode, what="ended"))
+            self._tell_presence(at_ms=at_ms, who=who, mode=mode, what="ended")
         self.view.presence.clear()
         self.evidence.note(records.ended_record(ended, at_ms=at_ms))
         await self._shape()
@@ -807,21 +833,29 @@ class GuardedCall:
                 records.presence_record(at_ms=self.now_ms(), who=by, mode=mode, what="refused", detail=error.code)
             )
             raise
-        what = "began" if done.effect is Effect.DONE else "failed"
-        self.evidence.note(
-            records.presence_record(at_ms=self.now_ms(), who=by, mode=mode, what=what, detail=done.detail)
-        )
         if done.effect is Effect.DONE:
-            self.view.presence[done.detail] = f"{mode}:{by}"
-            self._tell_silent(LegId(done.detail))
-            self.view.dirty = True
+            self._sent(LegId(done.detail), mode=mode, by=by)
+        else:
+            self._tell_presence(at_ms=self.now_ms(), who=by, mode=mode, what="failed", detail=done.detail)
         return done
 
+    def _sent(self, phone: LegId, *, mode: str, by: str) -> None:
+        """A supervisor whom we rang is on the call now, by name."""
+        if phone not in self.view.presence and self.guard.policy.keys.tones:
+            self._aside(self._tell_agent(PRESENCE_TONE))
+        self._tell_presence(at_ms=self.now_ms(), who=by, mode=mode, what="began", detail=phone)
+        self.view.presence[phone] = f"{mode}:{by}"
+        self._tell_silent(phone)
+        self.view.dirty = True
+
     async def take_over(self, *, supervisor: str, by: str) -> Done:
-        """The caller goes to the supervisor's own extension, where the policy's allow list has it. Raises Refused."""
-        extension = supervisor.rpartition("/")[2]
-        allowed = {number for _, number in self.guard.policy.destinations.allowed}
-        if extension not in allowed:
+        """The caller goes to the supervisor's own extension, where the policy's allow list has it. Raises Refused.
+
+        The list names it by the phone (``sup1 = "900"``), or the phone is called like its extension.
+        """
+        phone, where = supervisor.rpartition("/")[2], self.guard.policy.destinations
+        extension = where.extension(phone) or phone
+        if extension not in {number for _, number in where.allowed}:
             raise Refused("the supervisor's extension is not on the policy's list", code=Refusal.NO_DESTINATION.value)
         at_ms = self.now_ms()
         self.evidence.note(records.presence_record(at_ms=at_ms, who=by, mode="take-over", what="asked"))

@@ -57,6 +57,7 @@ async def furnish(one: World) -> None:
     plan = one.pbx.folder / "etc" / "extensions.conf"
     plan.write_text(plan.read_text() + PBX)
     await asyncio.to_thread(one.pbx.console, one.house, "dialplan reload")
+    await one.pbx.ask(Action="Setvar", Variable="CALLGUARD_PHONE_101", Value="agent1")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -64,6 +65,15 @@ async def there() -> AsyncIterator[World]:
     async with world(house(print)) as one:
         await furnish(one)
         yield one
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def curtain(there: World) -> AsyncIterator[None]:
+    """A scene that went wrong leaves nobody on the line for the next one."""
+    yield
+    left = await asyncio.to_thread(there.outside.console, there.house, "core show channels count")
+    if not left.startswith("0 active"):
+        await asyncio.to_thread(there.outside.console, there.house, "channel request hangup all")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
