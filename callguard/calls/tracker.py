@@ -468,9 +468,10 @@ class _Settling:
         """Remember who sent the caller away; whoever comes up next was sent to."""
         match event:
             case e.BlindTransfer(done=True, by=by):
-                self._move("blind", by.id)
+                self._move("blind", self._behind(by.id))
             case e.AttendedTransfer(dest=dest, first=first, second=second) if dest != "fail":
-                self._move("attended", first.id if self._call_of(first.id) else second.id)
+                one, other = self._behind(first.id), self._behind(second.id)
+                self._move("attended", one if self._call_of(one) else other)
             case e.DialEnded(forward=forward, to=to) if forward:
                 self._move("forward", to.id)
             case e.PickedUp(target=target):
@@ -480,6 +481,13 @@ class _Settling:
 
     def _call_of(self, channel_id: str) -> CallId | None:
         return self._members.get(channel_id) or self._past.get(channel_id)
+
+    def _behind(self, channel_id: str) -> str:
+        """The leg for which this channel stands: with ``/n`` a Local half sends the caller away for its agent."""
+        if self._call_of(channel_id):
+            return channel_id
+        at = place(self._calls, channel_id)
+        return at[1] if at is not None else channel_id
 
     def _move(self, kind: str, from_leg: str) -> None:
         call_id = self._call_of(from_leg)

@@ -148,12 +148,14 @@ class Asked:
     """A key as it came in.
 
     pressed_at: wall time of the press. also_seen_by: the other path that saw it too.
+    refused: why it could not be carried out when it was pressed, where that was looked up then.
     settled: set once what is to be stored of it is stored.
     """
 
     press: KeyPress
     pressed_at: datetime
     also_seen_by: str = ""
+    refused: Refusal | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -234,6 +236,10 @@ class GuardedCall:
                 self.evidence.put(leg, at_ms, pcm)
             if leg in self._heard:
                 self._house.listening.put(leg, Frame(leg=leg, at_ms=at_ms, pcm=pcm))
+
+    def refusal_of(self, leg: LegId) -> Refusal | None:
+        """Why a key on this leg could not be carried out now."""
+        return self._house.key_refusal(leg)
 
     def now_ms(self) -> int:
         """Now on the call's clock."""
@@ -572,7 +578,7 @@ class GuardedCall:
     async def _press(self, asked: Asked) -> None:
         press = asked.press
         state = self._state(self._agent_leg, self._refusal)
-        refusal = Refusal.CALL_OVER if self.ended else self._house.key_refusal(press.leg)
+        refusal = Refusal.CALL_OVER if self.ended else asked.refused or self.refusal_of(press.leg)
         self.evidence.note(records.key_record(press, also_seen_by=asked.also_seen_by))
         self._told_presses[press.id] = (asked, None)
         events: list[Any] = [press] if refusal == self._refusal else [replace(state, refusal=refusal), press]

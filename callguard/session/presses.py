@@ -152,11 +152,17 @@ class Presses:
             return
         kept.clear()
         self._seen_digits.append((note.leg_id, key, at_ms))
-        task = asyncio.get_running_loop().create_task(self._unless_scripted(call, note.leg_id, key, at_ms))
+        refused = call.refusal_of(note.leg_id)
+        task = asyncio.get_running_loop().create_task(
+            self._unless_scripted(call, note.leg_id, key, at_ms, refused=refused)
+        )
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    async def _unless_scripted(self, call: GuardedCall, leg: LegId, key: Key, at_ms: int) -> None:
+    async def _unless_scripted(
+        self, call: GuardedCall, leg: LegId, key: Key, at_ms: int, *, refused: Refusal | None
+    ) -> None:
+        """The same digits may have meant something to Asterisk: what counts is where the agent was when pressing."""
         await asyncio.sleep(SCRIPT_WAIT_S)
         if self._has_twin(self._scripted, leg, key, at_ms) or call.closed:
             return
@@ -171,7 +177,7 @@ class Presses:
             by=known.interface if known else "",
         )
         pressed_at = self._exchange.wall()
-        call.put(Asked(press=press, pressed_at=pressed_at))
+        call.put(Asked(press=press, pressed_at=pressed_at, refused=refused))
 
     def _has_twin(self, seen: deque[tuple[LegId, Key, int]], leg: LegId, key: Key, at_ms: int) -> bool:
         return any(one == leg and which is key and abs(at - at_ms) <= TWIN_MS for one, which, at in seen)

@@ -40,11 +40,23 @@ PBX = """
 exten => 799,1,PickupChan(PJSIP/agent1,p)
  same => n,Hangup()
 
+[members](+)
+exten => 102,1,Dial(PJSIP/agent2,20,tb(callguard-agent^s^1(PJSIP/agent2)))
+
 [callguard-transfer](+)
 exten => 900,1,Dial(PJSIP/sup1,20,tb(callguard-agent^s^1(PJSIP/sup1)))
  same => n,Hangup()
 """
 """What the scenarios need of the PBX beside the sandbox's own: group pickup, and a supervisor who takes over."""
+
+OUTSIDE = """
+[moved]
+exten => s,1,Transfer(PJSIP/sip:102@127.0.0.1:@PORT@)
+
+[refusing]
+exten => s,1,Busy(1)
+"""
+"""What a telephone of the outside can do beside answering: send the call elsewhere (302), refuse it (486)."""
 
 SILENCE = ("pbx-transfer", "beep", "beeperr", "pbx-invalid")
 """Asterisk's own sounds around a transfer, here without a sound; without the files it would not transfer at all."""
@@ -56,7 +68,10 @@ async def furnish(one: World) -> None:
         soundfile.write(one.sounds / f"{name}.wav", np.zeros(800, dtype="int16"), 8000)
     plan = one.pbx.folder / "etc" / "extensions.conf"
     plan.write_text(plan.read_text() + PBX)
-    await asyncio.to_thread(one.pbx.console, one.house, "dialplan reload")
+    plan = one.outside.folder / "etc" / "extensions.conf"
+    plan.write_text(plan.read_text() + OUTSIDE.replace("@PORT@", str(one.pbx.ports.sip)))
+    for asterisk in (one.pbx, one.outside):
+        await asyncio.to_thread(asterisk.console, one.house, "dialplan reload")
     await one.pbx.ask(Action="Setvar", Variable="CALLGUARD_PHONE_101", Value="agent1")
 
 

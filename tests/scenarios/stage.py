@@ -55,10 +55,16 @@ class Playhouse:
     ) -> Talk:
         """A caller and an agent talk, and the daemon knows. not answer: returns once the board has the call."""
         since, told, pbx = len(self.there.outside.events), len(self.one.board), len(self.there.pbx.events)
+        known = {of(e, "call") for e in self.one.board}
         caller = await self.there.ring(extension, number=number)
         phone = await self.there.phone(agent, after=since) if answer else caller
         row = await self.one.until(
-            lambda e: of(e, "kind") == "call" and bool(of(e, "agent_channel") or not answer) and not of(e, "ended"),
+            lambda e: (
+                of(e, "kind") == "call"
+                and of(e, "call") not in known
+                and bool(of(e, "agent_channel") or not answer)
+                and not of(e, "ended")
+            ),
             timeout_s=PATIENCE_S,
             after=told,
         )

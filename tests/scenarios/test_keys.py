@@ -18,7 +18,11 @@ POLICY = """
 [[ladder]]
 announcement = "warn-1"
 gap_s = 0
+
+[queue.support-local.keeping]
+notice = true
 """
+"""The notice answers the caller's line before the agent's phone rings."""
 
 ACCEPTED, REFUSED, ONLY = (prompt(f"tone-{name}") for name in ("accepted", "refused", "recorded-only"))
 
@@ -140,7 +144,7 @@ async def test_a_press_after_the_end_is_refused_and_audited(here: Playhouse) -> 
 async def test_a_press_while_ringing_is_refused(here: Playhouse) -> None:
     await here.there.answering("no")
     try:
-        talk = await here.call(answer=False)
+        talk = await here.call("601", answer=False)
         ringing = await talk.pbx_says(lambda e: e.get("Event") == "DialBegin" and "agent1" in e.get("DestChannel", ""))
         [press] = await sent(talk, "flag", channel=ringing["DestUniqueid"])
         key = await talk.heard_of(lambda e: of(e, "kind") == "key" and e.press == press)
