@@ -139,17 +139,27 @@ Node = Symbols | Gap | Edge | Not | Repeat | Either | Sequence
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A parsed pattern and the symbols of which one must be present for it to match at all."""
+    """A parsed pattern.
+
+    anchors: the symbols of which one must be present for it to match at all. firsts: those it can begin with; None
+        where it can begin with anything.
+    """
 
     source: str
     node: Node
     anchors: tuple[str, ...]
+    firsts: frozenset[str] | None = None
 
     def spans(self, lattice: Lattice) -> list[tuple[int, int]]:
         """Every longest match, from left to right, not overlapping."""
         found: list[tuple[int, int]] = []
-        at = 0
+        if lattice.present.isdisjoint(self.anchors):
+            return found
+        at, firsts, arcs = 0, self.firsts, lattice.arcs
         while at < lattice.size:
+            if firsts is not None and firsts.isdisjoint(arcs[at]):
+                at += 1
+                continue
             ends = self.node.ends(lattice, at)
             longest = max(ends) if ends else at
             if longest > at:
@@ -184,7 +194,8 @@ def parse(
     anchors = _anchors(node, commonness)
     if not anchors:
         raise SettingsError(f"the pattern holds no word that must be there: {source!r}", where=where)
-    return Pattern(source, node, anchors)
+    firsts, empty = _firsts(node)
+    return Pattern(source, node, anchors, None if empty else firsts)
 
 
 def _alternatives(
@@ -266,3 +277,33 @@ def _anchors(node: Node, commonness: Callable[[str], int]) -> tuple[str, ...]:
             return _anchors(inner, commonness) if least else ()
         case _:
             return ()
+
+
+def _firsts(node: Node) -> tuple[frozenset[str] | None, bool]:
+    """The symbols a node can begin with (None: anything), and whether it can match without taking a position."""
+    match node:
+        case Symbols(symbols):
+            return frozenset(symbols), False
+        case Either(nodes):
+            parts = [_firsts(branch) for branch in nodes]
+            known = [part for part, _ in parts if part is not None]
+            return (frozenset[str]().union(*known) if len(known) == len(parts) else None), any(
+                empty for _, empty in parts
+            )
+        case Repeat(inner, least, _):
+            part, empty = _firsts(inner)
+            return part, empty or least == 0
+        case Sequence(nodes):
+            held: frozenset[str] = frozenset()
+            for inner in nodes:
+                part, empty = _firsts(inner)
+                if part is None:
+                    return None, False
+                held |= part
+                if not empty:
+                    return held, False
+            return held, True
+        case Gap():
+            return None, True
+        case _:
+            return frozenset(), True
