@@ -1,0 +1,73 @@
+"""English words: unfolding, spelling, inflection and what only sounds alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from callguard.detect.english import EnglishWords, confusions, degrees, fold, forms, unfold
+
+
+def words_of(text: str) -> list[str]:
+    return [token.text for token in unfold(text)[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I'll break it", ["i", "will", "break", "it"]),
+        ("you’re gonna lose", ["you", "are", "going", "to", "lose"]),
+        ("dont you can't", ["do", "not", "you", "can", "not"]),
+        ("um you uh idiot", ["you", "idiot"]),
+        ("you you idiot", ["you", "idiot"]),
+        ("your mother's house", ["your", "mother", "'s", "house"]),
+    ],
+)
+def test_contractions_fillers_and_repeats_unfold(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_tokens_keep_their_place_in_the_text() -> None:
+    token = unfold("Oh, YOU'RE late")[0][1]
+    assert (token.text, token.start, token.end) == ("you", 4, 10)
+
+
+@pytest.mark.parametrize(("british", "american"), [("apologise", "apologize"), ("behaviour", "behavior")])
+def test_spelling_variants_are_one_word(british: str, american: str) -> None:
+    assert fold(british) == fold(american) == american
+
+
+@pytest.mark.parametrize(
+    ("word", "inflected"),
+    [
+        ("kill", "killing"),
+        ("stab", "stabbed"),
+        ("slit", "slitting"),
+        ("tear", "torn"),
+        ("bury", "buried"),
+        ("choke", "choked"),
+    ],
+)
+def test_verbs_inflect(word: str, inflected: str) -> None:
+    assert inflected in forms(word)
+
+
+def test_adjectives_compare() -> None:
+    assert degrees("lazy") == {"lazy", "lazier", "laziest"}
+    assert "thickest" in degrees("thick")
+
+
+def test_a_list_of_nouns_knows_plurals_and_longer_entries() -> None:
+    words = EnglishWords()
+    words.enter("insult", ["moron", "waste of space"], "noun", sound=True)
+    lattice = words.lattice("two morons and a waste of space", by_sound=False)
+    assert lattice.arcs[1]["{insult}"] == (2,)
+    assert lattice.arcs[4]["{insult}"] == (7,)
+
+
+def test_what_sounds_alike_stands_for_a_listed_word_only_when_asked() -> None:
+    words = EnglishWords()
+    words.enter("insult", ["moron"], "noun", sound=True)
+    words.heard_as = confusions({"more on": "moron"})
+    assert "{insult}" not in words.lattice("you moran", by_sound=False).present
+    assert "{insult}" in words.lattice("you moran", by_sound=True).present
+    assert "{insult}" in words.lattice("you more on", by_sound=True).present
