@@ -23,8 +23,8 @@ KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TELLS = {"_failed", "trouble", "end"}
 """Functions whose first argument is a code."""
 
-NOT_CODES = {"ami-events", "ami-link", "no-answer", "no-speech", "no-store"}
-"""Names of tasks, of channel states, of headers."""
+NOT_CODES = {"en", "ja", "ami-events", "ami-link", "no-answer", "no-speech", "no-store"}
+"""Languages, names of tasks, of channel states, of headers."""
 
 LIKE_A_CODE = re.compile(r"(ami|agi|bus|tap|store|model|settings|sandbox|whisper|presence)-[a-z-]+[a-z]")
 
