@@ -40,6 +40,10 @@ UNSENT_BYTES = 1024 * 1024
 REFUSALS = 3
 """So many wrong secrets, then no more: fail2ban watches Asterisk's security log."""
 
+LATE_REFUSALS = 20
+"""The same for an account that was let in before: after a half-open link Asterisk may still count the dead session,
+and ``allowmultiplelogin = no`` refuses a second one until that has ended."""
+
 BACKOFF_S = (0.5, 30.0)
 """First wait before connecting again, and the longest."""
 
@@ -241,6 +245,7 @@ class AmiLink:
         self._news: asyncio.Event = asyncio.Event()
         self._changed: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._was_in = False
         self.state = LinkState.DOWN
         self.reason = "ami-lost"
         self.refusals = 0
@@ -350,7 +355,7 @@ class AmiLink:
             was_up = self.state is LinkState.UP
             if reason == "ami-refused":
                 self.refusals += 1
-                if self.refusals >= REFUSALS:
+                if self.refusals >= (LATE_REFUSALS if self._was_in else REFUSALS):
                     self._set(LinkState.REFUSED, reason)
                     log.error("manager account refused, not trying again")
                     return
@@ -377,6 +382,7 @@ class AmiLink:
         self.protocol_version = stream.version or ""
         self._set(LinkState.SYNCING, "ami-syncing")
         await self._on_up()
+        self._was_in = True
         self._set(LinkState.UP, "")
         deliver = asyncio.create_task(self._deliver(), name="ami-events")
         try:
