@@ -298,7 +298,7 @@ class EnglishWords:
             lattice.add(at, symbol, end)
 
     def _sounds(self, lattice: Lattice, words: list[str], at: int) -> None:
-        for length in (1, 2, 3):
+        for length in range(1, min(3, len(words) - at) + 1):
             meant = self.heard_as.get(tuple(words[at : at + length]))
             if meant is not None:
                 lattice.add(at, meant, at + length)

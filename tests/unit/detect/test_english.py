@@ -1,0 +1,97 @@
+"""The shipped English rules: what is meant, of whom, by whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from callguard.detect.find import SOUND_DISCOUNT, find
+from callguard.detect.rules import RuleSet
+from callguard.detect.verdict import Judgement, judge_text
+from callguard.model.finding import Category
+from callguard.model.ids import Role
+from callguard.policyfile import load_policy, load_rules
+from callguard.shipped import shipped
+
+
+@pytest.fixture(scope="module")
+def rules() -> RuleSet:
+    return load_rules(load_policy(shipped("policies/en.toml")))
+
+
+def harassing(text: str, rules: RuleSet) -> bool:
+    return judge_text(text, "en", rules).verdict is Judgement.HARASSMENT
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("you are a moron", Category.VERBAL_ABUSE),
+        ("YOU'RE ALL MORONS", Category.VERBAL_ABUSE),
+        ("youre such a bloody moron", Category.VERBAL_ABUSE),
+        ("i am gonna break your legs", Category.THREAT),
+        ("I'll stab you", Category.THREAT),
+        ("i know where you live", Category.THREAT),
+        ("i will post your name on facebook", Category.SNS_THREAT),
+        ("get down on your knees and apologise", Category.EXCESSIVE_DEMAND),
+        ("get down on your knees and apologize", Category.EXCESSIVE_DEMAND),
+        ("do you know who i am", Category.AUTHORITY),
+        ("are you wearing a thong darling", Category.SEXUAL),
+        ("go back to your own country", Category.DISCRIMINATION),
+        ("give me your home address", Category.PRIVACY),
+        ("don't you dare hang up on me", Category.RESTRAINT),
+    ],
+)
+def test_each_kind_is_found_whatever_the_spelling(said: str, kind: Category, rules: RuleSet) -> None:
+    assert kind in judge_text(said, "en", rules).kinds
+
+
+@pytest.mark.parametrize(
+    ("harmless", "harassment"),
+    [
+        ("your driver called me an idiot", "you are an idiot"),
+        ("he said he would kill me and your driver laughed", "i will kill you"),
+        ("i am so stupid i forgot the number", "you are so stupid"),
+        ("this product is useless", "you are useless"),
+        ("this machine is a complete piece of garbage", "you are a complete piece of garbage"),
+        ("my name is jim moron", "listen you moron"),
+        ("i could kill for a coffee", "i could kill you"),
+        ("i'd shoot an email over to you", "i'd shoot you"),
+        ("i am not saying you are stupid", "i am saying you are stupid"),
+        ("if you don't refund me i will complain to the ombudsman", "if you don't refund me i will break your arm"),
+        ("if you can't sort it out i will leave a bad review", "if you can't sort it out i will burn your office"),
+        ("i was refused because i am black", "i don't want to talk to blacks"),
+        ("why can't you people get it right for once", "you people stink"),
+        ("give me your name for my complaint please", "give me your name and home address"),
+        ("what time do you close tonight", "what time do you leave work tonight i will be waiting outside"),
+        ("can i pay you a visit at the showroom", "my brothers will pay you a visit"),
+    ],
+)
+def test_decoys_pass_and_the_same_words_meant_are_found(harmless: str, harassment: str, rules: RuleSet) -> None:
+    assert judge_text(harmless, "en", rules).verdict is Judgement.NONE
+    assert harassing(harassment, rules)
+
+
+def test_an_angry_proper_complaint_passes(rules: RuleSet) -> None:
+    said = "this is the third time, I'm absolutely furious, your service is a disgrace, I want my money back"
+    assert judge_text(said, "en", rules).verdict is Judgement.NONE
+    assert judge_text(said.replace(",", ""), "en", rules).verdict is Judgement.NONE
+
+
+def test_words_that_only_sound_alike_count_for_less(rules: RuleSet) -> None:
+    spoken = rules.languages["en"]
+    (exact,) = find("you are a moron", spoken)
+    (alike,) = find("you are a more on", spoken)
+    assert alike.score == pytest.approx(exact.score * SOUND_DISCOUNT)
+
+
+def test_what_the_agent_says_is_not_judged_as_the_callers(rules: RuleSet) -> None:
+    assert find("you are a moron", rules.languages["en"], role=Role.AGENT) == []
+
+
+@pytest.mark.parametrize("said", ["i will use this knife on myself", "i want to die", "she is not breathing"])
+def test_care_comes_before_harassment(said: str, rules: RuleSet) -> None:
+    assert judge_text(f"you idiot {said}", "en", rules).verdict is Judgement.CARE
+
+
+def test_a_weapon_against_others_is_a_threat_and_no_call_for_care(rules: RuleSet) -> None:
+    assert Category.THREAT in judge_text("i have a knife and i will use it on you", "en", rules).kinds
