@@ -11,7 +11,7 @@ from telephone import PROMPTS, Daemon, of, talking
 
 from callguard.sandbox import ears
 from callguard.sandbox.guarding import Guarding
-from callguard.sandbox.world import World
+from callguard.sandbox.world import Headers, World
 from callguard.store import open_store
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -116,7 +116,10 @@ async def test_killed_in_a_call(there: World, daemon: Daemon, speech: Path, tmp_
     async with daemon(home=tmp_path) as one:
         caller, agent, _ = await talking(there, one)
         await one.kill()
+        since = len(there.pbx.events)
         await agent.press("*7")
+        kept = await there.pbx.until(lambda e: e.get("UserEvent") == "CallguardKept", timeout_s=20, after=since)
+        await there.pbx.until(returned, timeout_s=20, after=since)
         await caller.say(speech)
         async with daemon(home=tmp_path) as two:
             late = await key(two, "flag")
@@ -128,8 +131,16 @@ async def test_killed_in_a_call(there: World, daemon: Daemon, speech: Path, tmp_
             await ended(two, of(row, "call"))
     assert ears.likeness(speech, agent.heard)
     assert len(ears.likeness(ONLY, agent.heard)) == 1
-    kept = max((there.pbx.folder / "spool" / "callguard").glob("*.caller.wav"), key=lambda file: file.stat().st_mtime)
-    assert ears.likeness(speech, kept)
+    assert ears.likeness(speech, there.pbx.folder / "spool" / "callguard" / f"{kept['File']}.caller.wav")
+
+
+def returned(event: Headers) -> bool:
+    """The agent's key is done: the tone is over, and the agent is back with the caller."""
+    return (event.get("Event"), event.get("Context"), event.get("Application")) == (
+        "Newexten",
+        "callguard-key",
+        "Return",
+    )
 
 
 async def taps(there: World) -> int:
