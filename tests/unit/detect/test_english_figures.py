@@ -1,0 +1,39 @@
+"""The figures reached on the labelled English sentences, as a floor.
+
+All six sets have been read while writing rules by now: the figures guard against loss, they do not say how the rules do
+on sentences nobody has seen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from callguard.commands.policies.sentences import Sentence, read_sentences
+from callguard.detect.rules import RuleSet
+from callguard.detect.verdict import Judgement, judge_text
+from callguard.policyfile import load_policy, load_rules
+from callguard.shipped import shipped
+
+SENTENCES = Path(__file__).parents[2] / "replay" / "sentences" / "en"
+
+
+@pytest.fixture(scope="module")
+def rules() -> RuleSet:
+    return load_rules(load_policy(shipped("policies/en.toml")))
+
+
+def share(sentences: list[Sentence], verdict: Judgement, rules: RuleSet) -> float:
+    return sum(judge_text(one.text, "en", rules).verdict is verdict for one in sentences) / len(sentences)
+
+
+@pytest.mark.parametrize("name", ["examples", "a", "b", "c", "d", "e", "f"])
+def test_figures_do_not_fall(name: str, rules: RuleSet) -> None:
+    rows = read_sentences(SENTENCES / f"{name}.tsv")
+    harassment = [row for row in rows if row.label == "harassment"]
+    harmless = [row for row in rows if row.label in ("grievance", "neutral")]
+    care = [row for row in rows if row.label == "care"]
+    assert share(harassment, Judgement.HARASSMENT, rules) >= 0.98
+    assert share(harmless, Judgement.HARASSMENT, rules) == 0.0
+    assert share(care, Judgement.CARE, rules) == 1.0
