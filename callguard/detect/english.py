@@ -46,42 +46,11 @@ _ENDINGS = {
     "'m": "am", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would", "n't": "not",
 }  # fmt: skip
 
-_PLAIN = frozenset(
-    [
-        "where",
-        "batch",
-        "beach",
-        "bench",
-        "clone",
-        "clean",
-        "cross",
-        "faulty",
-        "fault",
-        "flights",
-        "words",
-        "worry",
-        "takes",
-        "taxes",
-        "retired",
-        "stopped",
-        "pounds",
-        "notes",
-        "notice",
-        "night",
-        "money",
-        "since",
-        "course",
-        "closes",
-        "cried",
-        "behind",
-        "beyond",
-        "blonde",
-        "floor",
-        "flowers",
-        "curtains",
-        "rabbits",
-    ]
-)
+_PLAIN = frozenset({
+    "where", "batch", "beach", "bench", "clone", "clean", "cross", "faulty", "fault", "flights", "words",
+    "worry", "takes", "taxes", "retired", "stopped", "pounds", "notes", "notice", "night", "money", "since",
+    "course", "closes", "cried", "behind", "beyond", "blonde", "floor", "flowers", "curtains", "rabbits",
+})  # fmt: skip
 """Everyday words that happen to sound like a listed one."""
 
 _UNITS = frozenset(

@@ -1,6 +1,6 @@
 """The figures reached on the labelled English sentences, as a floor.
 
-All six sets have been read while writing rules by now: the figures guard against loss, they do not say how the rules do
+Every set has been read while writing rules by now: the figures guard against loss, they do not say how the rules do
 on sentences nobody has seen.
 """
 
@@ -28,7 +28,7 @@ def share(sentences: list[Sentence], verdict: Judgement, rules: RuleSet) -> floa
     return sum(judge_text(one.text, "en", rules).verdict is verdict for one in sentences) / len(sentences)
 
 
-@pytest.mark.parametrize("name", ["examples", "a", "b", "c", "d", "e", "f"])
+@pytest.mark.parametrize("name", ["examples", "a", "b", "c", "d", "e", "f", "g"])
 def test_figures_do_not_fall(name: str, rules: RuleSet) -> None:
     rows = read_sentences(SENTENCES / f"{name}.tsv")
     harassment = [row for row in rows if row.label == "harassment"]
