@@ -37,3 +37,8 @@ def test_figures_do_not_fall(name: str, rules: RuleSet) -> None:
     assert share(harassment, Judgement.HARASSMENT, rules) >= 0.98
     assert share(harmless, Judgement.HARASSMENT, rules) == 0.0
     assert share(care, Judgement.CARE, rules) == 1.0
+
+
+def test_harmless_talk_with_grave_words_passes(rules: RuleSet) -> None:
+    rows = read_sentences(SENTENCES / "h.tsv")
+    assert share(rows, Judgement.NONE, rules) == 1.0
