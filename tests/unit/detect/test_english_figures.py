@@ -1,6 +1,6 @@
 """The figures reached on the labelled English sentences, as a floor.
 
-Every set has been read while writing rules by now: the figures guard against loss, they do not say how the rules do
+Sets a to h have been read while writing rules by now: their figures guard against loss, they do not say how the rules do
 on sentences nobody has seen.
 """
 
@@ -42,3 +42,10 @@ def test_figures_do_not_fall(name: str, rules: RuleSet) -> None:
 def test_harmless_talk_with_grave_words_passes(rules: RuleSet) -> None:
     rows = read_sentences(SENTENCES / "h.tsv")
     assert share(rows, Judgement.NONE, rules) == 1.0
+
+
+def test_the_set_no_rule_was_written_from_does_not_fall(rules: RuleSet) -> None:
+    """Measured once, its misses never read: 23 of 33 found, none of 15 complaints flagged. Far from the other sets."""
+    rows = read_sentences(SENTENCES / "i.tsv")
+    assert share([row for row in rows if row.label == "harassment"], Judgement.HARASSMENT, rules) >= 23 / 33
+    assert share([row for row in rows if row.label == "grievance"], Judgement.NONE, rules) == 1.0
