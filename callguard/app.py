@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -40,6 +41,7 @@ from callguard.model.key import Flag, FlaggedBy, Key, SeenBy
 from callguard.model.policy import Policy
 from callguard.model.sound import Level, Overlap
 from callguard.model.words import Transcript
+from callguard.observe.metrics import Metrics, serve_metrics
 from callguard.policy.callers import is_one_person, is_protected, is_relay
 from callguard.policyfile import load_policy, load_rules
 from callguard.session import records
@@ -111,6 +113,7 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.guards = Guards(settings)
+        self.metrics = Metrics(version=importlib.metadata.version("callguard"))
         self.calls: dict[CallId, GuardedCall] = {}
         self.stopping = asyncio.Event()
         self._events: asyncio.Queue[BaseModel] = asyncio.Queue(maxsize=EVENTS_HELD)
@@ -283,6 +286,7 @@ class Daemon:
 
     def tell(self, event: BaseModel) -> None:
         """For the board. Never waits; the oldest is dropped where nobody takes them."""
+        self.metrics.take(event)
         while True:
             try:
                 self._events.put_nowait(event)
@@ -580,6 +584,7 @@ class Daemon:
 
     async def _health(self) -> None:
         health = self.pbx.health()
+        self.metrics.see_pbx(taps_up=health.taps_up, legs_up=health.legs_up, reconnects=health.reconnects)
         self._store_fault = await self._store_state()
         parts = {
             "pbx": "ok" if health.connected else health.reason,
@@ -818,4 +823,6 @@ class Run:
 
 
 async def _main(settings: Settings) -> None:
-    await Daemon(settings).run()
+    daemon, at = Daemon(settings), settings.metrics
+    with serve_metrics(daemon.metrics, host=at.host, port=at.port) if at.enabled else contextlib.nullcontext():
+        await daemon.run()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,18 +17,8 @@ def run(
     """Guard calls until SIGTERM. SIGHUP reads the policies anew."""
     from callguard.app import Run
     from callguard.config import load_settings
+    from callguard.observe.logs import set_up
 
     read = load_settings(settings)
-    _log(read.log.level)
+    set_up(read.log.level, format=read.log.format, personal=read.log.personal)
     Run(settings=read).go()
-
-
-def _log(level: str) -> None:
-    try:
-        from callguard.observe.logs import set_up
-    except ImportError:
-        logging.basicConfig(
-            level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
-    else:
-        set_up(level=level)

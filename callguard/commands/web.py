@@ -22,8 +22,11 @@ app = typer.Typer(add_completion=False)
 def web(settings: Annotated[Path | None, typer.Option("--settings", help="Settings file.")] = None) -> None:
     """Serve until told to stop. Live calls need the daemon's bus."""
     from callguard.config import load_settings
+    from callguard.observe.logs import set_up
 
-    asyncio.run(_run(load_settings(settings)))
+    read = load_settings(settings)
+    set_up(read.log.level, format=read.log.format, personal=read.log.personal)
+    asyncio.run(_run(read))
 
 
 async def _run(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import httpx
 import hypothesis
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # here, not deep inside a test: pytest rewrites it on import
 import world
 from conftest import QUICK, signed_in
 from hypothesis import strategies as st

@@ -1,7 +1,7 @@
 """The figures reached on the labelled English sentences, as a floor.
 
-Sets a to h have been read while writing rules by now: their figures guard against loss, they do not say how the
-rules do on sentences nobody has seen.
+Sets a to h have been read while writing rules by now: their figures guard against loss; they do not tell how the rules
+do on sentences that nobody has seen.
 """
 
 from __future__ import annotations
