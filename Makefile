@@ -52,7 +52,9 @@ check: setup
 	@$(BIN)/pytest $(QUICK) -m 'not asterisk and not slow and not browser and not postgres'
 
 bench: setup
-	@$(BIN)/python -m callguard.commands.sandbox keys
+	@$(BIN)/callguard bench keys
+	@$(BIN)/callguard bench judging --utterances tests/replay/sentences/en/i.tsv
+	@$(BIN)/callguard bench calls --calls 10
 	@$(BIN)/callguard bench taps
 	@$(BIN)/callguard bench asr
 

@@ -108,3 +108,29 @@ def taps(
     figures = Figures("taps", as_json=as_json)
     asyncio.run(measure_taps(figures.add, legs=legs, seconds=seconds, say=_say))
     figures.show()
+
+
+@app.command()
+def judging(
+    utterances: Annotated[list[Path], typer.Option(help="Labelled sentences; may be given again.")],
+    as_json: Json = False,
+) -> None:
+    """Our rules beside public word lists (better-profanity, alt-profanity-check), on the same English sentences."""
+    from callguard.commands.benchmarks.judging import measure_judging
+
+    figures = Figures("judging", as_json=as_json)
+    measure_judging(figures.add, utterances, say=_say)
+    figures.show()
+
+
+@app.command()
+def keys(
+    presses: Annotated[int, typer.Option(min=3, help="Flags on real calls.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """From an agent's key on a real call to the stored flag and to the answered tone. Needs root and make setup."""
+    from callguard.commands.sandbox import measure_keys
+
+    figures = Figures("keys", as_json=as_json)
+    measure_keys(figures.add, presses=presses, say=_say)
+    figures.show()

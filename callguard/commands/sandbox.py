@@ -8,6 +8,7 @@ import os
 import platform
 import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,15 @@ def keys(
 ) -> None:
     """Key press to stored flag, and to the tone, on a real call without hearing. Prints one JSON line."""
     typer.echo(json.dumps(asyncio.run(_keys(presses))))
+
+
+def measure_keys(add: Callable[..., None], *, presses: int, say: Callable[[str], None]) -> None:
+    """The same for ``callguard bench keys``."""
+    found = asyncio.run(_keys(presses))
+    for what in ("key_to_flag_ms", "key_to_tone_ms"):
+        for spread, value in found[what].items():
+            add(f"{what.removesuffix('_ms').replace('_', ' ')}, {spread}", value, "ms")
+    say(f"measured on {found['on']}")
 
 
 async def _keys(presses: int) -> dict[str, Any]:
