@@ -743,6 +743,8 @@ class Daemon:
         answer = {"notice": int(policy.keeping.notice), "route": route, "language": language, "tap": 1}
         if policy.languages[1:]:
             answer["language"] = ""
+        elif fields.get("linkedid"):
+            self._languages = dict([*self._languages.items(), (fields["linkedid"], language)][-MODES_KEPT:])
         with contextlib.suppress(BusFault):
             await self.bus.answer(fields.get("id", ""), answer)
         return True

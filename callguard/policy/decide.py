@@ -568,8 +568,11 @@ def _limit(step: _Step, limit: TimeLimit) -> None:
     notice_s = max(0, limit.after_s - limit.notice_before_s)
     if step.at_ms >= notice_s * 1000 and step.once(f"notice:{limit.name}"):
         step.notify(f"notice:{limit.name}", 1, f"time limit '{limit.name}' of {limit.after_s} s is near")
-        if limit.automatic and step.policy.mode is Mode.ACT and _speakable(step):
-            _play(step, 0, limit.announcement, f"the limit '{limit.name}' is announced")
+    due = notice_s * 1000 <= step.at_ms < limit.after_s * 1000
+    may = due and limit.automatic and step.policy.mode is Mode.ACT and _speakable(step)
+    # said as soon as the caller can be spoken to: at the exact second they may be on hold, or still ringing
+    if may and step.once(f"announced:{limit.name}"):
+        _play(step, 0, limit.announcement, f"the limit '{limit.name}' is announced")
     if step.at_ms >= limit.after_s * 1000 and step.once(f"limit:{limit.name}"):
         step.notify(f"limit:{limit.name}", 2, f"time limit '{limit.name}' of {limit.after_s} s is reached")
 
