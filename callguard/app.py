@@ -44,6 +44,7 @@ from callguard.model.words import Transcript
 from callguard.observe.metrics import Metrics, serve_metrics
 from callguard.policy.callers import is_one_person, is_protected, is_relay
 from callguard.policyfile import load_policy, load_rules
+from callguard.ports import SecondOpinion
 from callguard.session import records
 from callguard.session.evidence import Desk
 from callguard.session.guarded import Earlier, GuardedCall, House
@@ -509,7 +510,21 @@ class Daemon:
             look_up=self._look_up,
             earlier=self._earlier,
             over=self._over,
+            opinion=self._make_opinion(),
         )
+
+    def _make_opinion(self) -> SecondOpinion | None:
+        asked = self.settings.second_opinion
+        if asked.url:
+            from callguard.opinion.language_model import LanguageModel
+
+            key = asked.key.get_secret_value()
+            return LanguageModel(asked.url, model=asked.model, key=key, timeout_s=asked.timeout_s)
+        if asked.classifier:
+            from callguard.opinion.classifier import Classifier
+
+            return Classifier(asked.classifier, timeout_s=asked.timeout_s)
+        return None
 
     async def _look_up(self, call: Call, policy: Policy) -> CallFacts:
         caller = next(iter(call.of_role(Role.CALLER)), None)
@@ -563,6 +578,8 @@ class Daemon:
 
     async def _stop_calls(self) -> None:
         await asyncio.gather(*(call.close() for call in list(self.calls.values())), return_exceptions=True)
+        if hasattr(self, "house") and self.house.opinion is not None:
+            await self.house.opinion.close()
         if hasattr(self, "presses"):
             await self.presses.close()
 

@@ -153,6 +153,29 @@ class SpeechSettings(Section):
         return value
 
 
+class OpinionSettings(Section):
+    """A second opinion on findings, to lower or explain them for people. Off by default; nothing acts on it.
+
+    url: of an OpenAI-compatible service on your own premises, e.g. ``http://127.0.0.1:8000/v1``; "" for none.
+    model: its model. key: its key, best as a systemd credential.
+    classifier: a function of your own as ``package.module:function``, (text, language) to 0..1; "" for none.
+    timeout_s: later answers change nothing.
+    """
+
+    url: str = ""
+    model: str = ""
+    key: SecretStr = SecretStr("")
+    classifier: str = ""
+    timeout_s: float = Field(default=8.0, gt=0, le=60)
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("should begin with http:// or https://, or be empty")
+        return value
+
+
 class PolicySettings(Section):
     """Which policy guards which queue."""
 
@@ -266,6 +289,7 @@ class Settings(BaseSettings):
     bus: BusSettings = Field(default_factory=BusSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
+    second_opinion: OpinionSettings = Field(default_factory=OpinionSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     keys: KeySettings = Field(default_factory=KeySettings)
     prompts: PromptSettings = Field(default_factory=PromptSettings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from callguard.model.action import Effect
@@ -67,6 +68,29 @@ class Switchboard(Protocol):
     async def rest(self, interface: str, *, paused: bool, reason: str) -> Done: ...
     async def tell_agent(self, call: Call, *, sound: str, language: str) -> Done: ...
     async def spy(self, call: Call, *, supervisor: str, mode: str) -> Done: ...
+
+
+class Second(StrEnum):
+    """What a second opinion makes of suspected words."""
+
+    ABUSE = "abuse"
+    COMPLAINT = "complaint"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """A second opinion. why: one sentence for people."""
+
+    verdict: Second
+    why: str = ""
+
+
+class SecondOpinion(Protocol):
+    """Somebody else's view of a finding, to lower or explain it. Never raises; nothing acts on it."""
+
+    async def ask(self, words: str, *, language: str, suspected: str) -> Opinion: ...
+    async def close(self) -> None: ...
 
 
 class CaseStore(Protocol):

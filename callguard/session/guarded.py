@@ -63,13 +63,13 @@ from callguard.model.call import (
 )
 from callguard.model.case import CaseOpened
 from callguard.model.errors import CallguardError, Refused, StoreFault
-from callguard.model.finding import Finding
+from callguard.model.finding import Finding, Stage
 from callguard.model.ids import CallId, CaseId, LegId, Role
 from callguard.model.key import Flag, FlaggedBy, KeyPress, SeenBy
 from callguard.model.policy import Policy
 from callguard.model.sound import Frame, Level, Overlap
 from callguard.model.words import Transcript
-from callguard.ports import Done, Switchboard
+from callguard.ports import Done, Second, SecondOpinion, Switchboard
 from callguard.session import records
 from callguard.session.evidence import Desk, Evidence
 from callguard.session.judging import Guard, Judge
@@ -115,6 +115,7 @@ class House:
     languages: what callers may speak.
     look_up: what is known of a call before anybody speaks. earlier: the case an earlier life opened for a call found
         in mid-flight. over: told when a call has ended and its evidence is closed.
+    opinion: a second view of findings, for people alone; None for none.
     """
 
     desk: Desk
@@ -132,6 +133,7 @@ class House:
     look_up: Callable[[Call, Policy], Awaitable[CallFacts]]
     earlier: Callable[[CallId], Awaitable[Earlier | None]]
     over: Callable[[GuardedCall], Awaitable[None]]
+    opinion: SecondOpinion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +216,7 @@ class GuardedCall:
         self._announcing = False
         self._ordered: dict[str, asyncio.Future[Refusal | None]] = {}
         self._unopened: CaseOpened | None = None
+        self._heard_words: dict[str, str] = {}
         self._told_presses: dict[str, tuple[Asked, datetime | None]] = {}
 
     # doors
@@ -545,6 +548,7 @@ class GuardedCall:
         findings, decisions = self.judge.hear([said])
         if said.committed or said.tentative:
             self._show_words(said)
+            self._heard_words = dict([*self._heard_words.items(), (said.utterance, said.text)][-8:])
         if said.closed and said.committed:
             self.evidence.note(records.transcript_record(said))
         await self._follow(findings, decisions)
@@ -624,8 +628,24 @@ class GuardedCall:
         for finding in findings:
             self.evidence.note(records.finding_record(finding))
             self._tell_finding(finding)
+            if self._house.opinion is not None and finding.stage is Stage.COMMITTED and not finding.category.is_care:
+                self._aside(self._ask_again(finding, self._house.opinion))
         for decision in decisions:
             await self._carry_out(decision)
+
+    async def _ask_again(self, finding: Finding, second: SecondOpinion) -> None:
+        """A second opinion is noted, and may lower what the board shows. The ladder never hears of it."""
+        words = self._heard_words.get(finding.utterance or "", "") or finding.words
+        given = await second.ask(words, language=self._spoken(), suspected=finding.category.value)
+        text = "a second opinion on a finding"
+        note = records.note_record(
+            text, at_ms=self.now_ms(), rule=finding.rule, verdict=given.verdict.value, why=given.why
+        )
+        self.evidence.note(note)
+        if given.verdict is Second.COMPLAINT and 0 < self.view.level < 3 and not self.judge.ladder.flagged:
+            self.view.level -= 1
+            self.view.why = f"{self.view.why}; a second opinion doubts it: {given.why}"
+            self.view.dirty = True
 
     async def _carry_out(self, decision: Decision) -> None:
         self.evidence.note(records.decision_record(decision, self.guard.policy))
