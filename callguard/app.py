@@ -354,7 +354,7 @@ class Daemon:
         arguments = [sys.executable, "-c", "from callguard.cli import main; main()", "worker"]
         arguments += ["--url", self.hearing_bus.url]
         if self.settings.files:
-            arguments += ["--config", str(self.settings.files[0])]
+            arguments += ["--settings", str(self.settings.files[0])]
         return await asyncio.create_subprocess_exec(
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,

@@ -34,7 +34,7 @@ def worker(
     url: Annotated[str, typer.Option(help="Redis or Valkey; default: the settings' own.")] = "",
     model: Annotated[str, typer.Option(help="Model by name or folder; default: the settings' own.")] = "",
     batch: Annotated[int, typer.Option(min=1, max=64, help="Most utterances decoded together.")] = 6,
-    config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
+    config: Annotated[Path | None, typer.Option("--settings", "--config", help="Settings file.")] = None,
 ) -> None:
     """Hear until told to stop. SIGTERM: finish what is in hand, then go."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads spin beside the recognizer's
