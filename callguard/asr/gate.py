@@ -30,6 +30,12 @@ of whole words (a greeting at 0.15 to 0.4); cut at its own threshold, every thir
 SPEECH_MS = 96
 """Less sure speech than this is a click, not a word."""
 
+LIKELY_AT = 0.3
+LIKELY_MS = 256
+"""Or this much likely speech: a short word by itself ("removed", "minute") may never be sure on a telephone line, and
+hold music is never likely for so long.
+"""
+
 TONAL_SHARE = 0.9
 """A loud stretch whose two strongest spectral peaks hold this share of its power is a tone (DTMF: two, busy: one or
 two). It only names the reason where Silero found no speech: a steady voice can be as tonal."""
@@ -39,11 +45,12 @@ two). It only names the reason where Silero found no speech: a steady voice can 
 class Look:
     """What was seen in one window.
 
-    speech_ms: how much of it is speech. start_ms, end_ms: from the first likely speech to the last, within the window.
+    speech_ms: how much of it is speech. likely_ms: how much at least may be. start_ms, end_ms: from the first likely speech to the last, within the window.
     peak: Silero's highest probability. tonal: share of the loud stretches that are tones.
     """
 
     speech_ms: int
+    likely_ms: int
     start_ms: int
     end_ms: int
     peak: float
@@ -52,19 +59,20 @@ class Look:
     @property
     def is_speech(self) -> bool:
         """Worth a hearing."""
-        return self.speech_ms >= SPEECH_MS
+        return self.speech_ms >= SPEECH_MS or self.likely_ms >= LIKELY_MS
 
 
 def look(sound: Sound) -> Look:
     """Judge mono sound at 16000 Hz, -1..1."""
     odds = speech_odds(sound)
-    speech = np.flatnonzero(odds >= SPEECH_AT)
+    speech, likely = np.flatnonzero(odds >= SPEECH_AT), np.flatnonzero(odds >= LIKELY_AT)
     tonal = tonal_share(sound)
-    if not speech.size:
-        return Look(speech_ms=0, start_ms=0, end_ms=0, peak=float(odds.max(initial=0.0)), tonal=tonal)
+    if not likely.size:
+        return Look(speech_ms=0, likely_ms=0, start_ms=0, end_ms=0, peak=float(odds.max(initial=0.0)), tonal=tonal)
     maybe = np.flatnonzero(odds >= TRIM_AT)
     return Look(
         speech_ms=int(speech.size) * CHUNK_MS,
+        likely_ms=int(likely.size) * CHUNK_MS,
         start_ms=int(maybe[0]) * CHUNK_MS,
         end_ms=(int(maybe[-1]) + 1) * CHUNK_MS,
         peak=float(odds.max()),

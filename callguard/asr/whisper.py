@@ -1,10 +1,12 @@
 """Whisper through ctranslate2, made cheap for telephone calls.
 
 Whisper's encoder costs the same for one second as for thirty, because the usual way pads every window to 30 s. Here
-the window is as long as its speech and a margin; each is encoded by itself and those of one length are decoded
-together, across calls. A short window makes the decoder repeat itself after the last word, so times are asked for,
-what lies after the speech is not believed, and whatever looks like a loop, runs into the limit or is unsure is
-heard again in a wider window. Abuse words are never given as a prompt: Whisper then hears them in noise.
+the encoder's window is as long as its speech and a margin, each by itself. What the decoder sees is longer: the rest
+is silence that was encoded once, when the model was loaded. That gives back what a short window takes (the decoder was
+never trained to see one, and repeats itself after the last word), and lets windows of many lengths be decoded
+together, across calls. Times are asked for, what lies after the speech is not believed, and whatever looks like a
+loop, runs into the limit or is unsure is heard again in a wider window. Abuse words are never given as a prompt:
+Whisper then hears them in noise.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Recipe:
     """How windows are made and when a hearing is not believed. Measured with ``callguard bench asr``.
 
     margin_s: silence after the speech. least_s: the shortest window.
+    contexts_s: how much the decoder sees, speech and encoded silence: the first of these that holds the window.
     batch: most windows decoded together.
     tokens_per_s, tokens_spare: limit of new tokens by speech.
     unsure: mean log-probability under which a final hearing is repeated in a wider window.
@@ -45,8 +48,9 @@ class Recipe:
     language_ms: so much speech decides the language.
     """
 
-    margin_s: float = 2.5
-    least_s: float = 5.0
+    margin_s: float = 1.0
+    least_s: float = 3.0
+    contexts_s: tuple[int, ...] = (12, 16, 20, FULL_S)
     batch: int = 8
     tokens_per_s: float = 8.0
     tokens_spare: int = 12
@@ -118,6 +122,7 @@ class WhisperRecognizer:
         self._languages = tuple(languages) or ("en",)
         self._one_by_one = self._model.model.device == "cpu"
         self._tokenizers: dict[str, Any] = {}
+        self._silence = self._encode(np.zeros(0, np.float32), FULL_S) if self._one_by_one else None
         self.again = 0
         self.windows = 0
 
@@ -157,44 +162,50 @@ class WhisperRecognizer:
         wanted = max(self._recipe.least_s, window.speech_ms / 1000 + self._recipe.margin_s)
         return min(FULL_S, math.ceil(wanted))
 
+    def _context(self, seconds: int) -> int:
+        return next((context for context in self._recipe.contexts_s if context >= seconds), FULL_S)
+
     def _by_length(self, windows: dict[int, _Window]) -> list[tuple[int, dict[int, _Window]]]:
-        """Groups of one window length, at most ``batch`` each."""
+        """Groups of one context, at most ``batch`` each, those of like length beside each other."""
         lengths: dict[int, list[int]] = {}
-        for number, window in windows.items():
-            lengths.setdefault(self._seconds(window), []).append(number)
+        for number in sorted(windows, key=lambda n: windows[n].speech_ms):
+            lengths.setdefault(self._context(self._seconds(windows[number])), []).append(number)
         size = self._recipe.batch
         return [
-            (seconds, {n: windows[n] for n in numbers[at : at + size]})
-            for seconds, numbers in sorted(lengths.items())
+            (context, {n: windows[n] for n in numbers[at : at + size]})
+            for context, numbers in sorted(lengths.items())
             for at in range(0, len(numbers), size)
         ]
 
     def _hear_group(self, group: tuple[int, dict[int, _Window]]) -> dict[int, Hypothesis]:
-        seconds, windows = group
-        said = self._decode(list(windows.values()), seconds)
+        context, windows = group
+        said = self._decode([(window, self._seconds(window)) for window in windows.values()], context)
         answers: dict[int, Hypothesis] = {}
         for (number, window), one in zip(windows.items(), said, strict=True):
             words, looped = self._words(window, one)
             suspect = looped or one.capped or one.score < self._recipe.unsure
+            seconds = self._seconds(window)
             wider = min(FULL_S, max(self._recipe.again_s, seconds * 2))
             if suspect and window.job.final and seconds < wider:
                 self.again += 1
-                one = self._decode([window], wider)[0]
+                one = self._decode([(window, wider)], max(context, wider))[0]
                 words, looped = self._words(window, one)
             answers[number] = self._hypothesis(window, one, words)
         return answers
 
-    def _decode(self, windows: list[_Window], seconds: int) -> list[_Said]:
+    def _decode(self, asked: list[tuple[_Window, int]], context: int) -> list[_Said]:
+        """Windows with the seconds each is encoded in; all are decoded in ``context`` seconds."""
         import ctranslate2
 
-        self.windows += len(windows)
-        features = [self._features(window.sound, seconds) for window in windows]
+        self.windows += len(asked)
+        windows = [window for window, _ in asked]
         model = self._model.model
-        if self._one_by_one:
-            encoded = [np.asarray(model.encode(ctranslate2.StorageView.from_array(f[None]))) for f in features]
-            view = ctranslate2.StorageView.from_array(np.concatenate(encoded))
+        if self._silence is not None:
+            states = [self._with_silence(self._encode(window.sound, seconds), context) for window, seconds in asked]
+            view = ctranslate2.StorageView.from_array(np.concatenate(states))
         else:
-            view = model.encode(ctranslate2.StorageView.from_array(np.stack(features)), to_cpu=False)
+            features = np.stack([self._features(window.sound, context) for window in windows])
+            view = model.encode(ctranslate2.StorageView.from_array(features), to_cpu=False)
         self._find_language(windows, view)
         prompts = [self._prompt(window.language) for window in windows]
         speech_s = max(window.speech_ms for window in windows) / 1000
@@ -208,6 +219,19 @@ class WhisperRecognizer:
             return_no_speech_prob=True,
         )
         return [self._said(window, result, limit) for window, result in zip(windows, results, strict=True)]
+
+    def _encode(self, sound: Sound, seconds: int) -> Sound:
+        """Encoder states, shape (1, 50 a second, width)."""
+        import ctranslate2
+
+        features = self._features(sound, seconds)[None]
+        return np.asarray(self._model.model.encode(ctranslate2.StorageView.from_array(features)))
+
+    def _with_silence(self, states: Sound, context: int) -> Sound:
+        """As many states as ``context`` seconds have: the missing ones from the silence at the same places."""
+        assert self._silence is not None
+        rest = self._silence[:, states.shape[1] : context * 1000 // TICK_MS]
+        return np.concatenate([states, rest], axis=1)
 
     def _features(self, sound: Sound, seconds: int) -> Sound:
         padded = np.pad(sound, (0, max(0, seconds * RATE_HZ - len(sound))))
