@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -59,6 +60,7 @@ def _root() -> None:
 
 def main() -> None:
     """Entry point. Errors of ours become one line and a hint, never a traceback."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads spin beside those that work
     try:
         app()
     except SettingsError as error:

@@ -45,7 +45,8 @@ two). It only names the reason where Silero found no speech: a steady voice can 
 class Look:
     """What was seen in one window.
 
-    speech_ms: how much of it is speech. likely_ms: how much at least may be. start_ms, end_ms: from the first likely speech to the last, within the window.
+    speech_ms: how much of it is speech. likely_ms: how much of it may be.
+    start_ms, end_ms: from the first likely speech to the last, within the window.
     peak: Silero's highest probability. tonal: share of the loud stretches that are tones.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 CACHE = Path(".sandbox/bench")
 """Spoken sentences and unpacked models are kept here between runs."""
+
+CORES = os.cpu_count() or 1
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON line a figure.")]
 Model = Annotated[str, typer.Option(help="Model by name or folder.")]
@@ -49,16 +52,43 @@ def _say(text: str) -> None:
 @app.command()
 def asr(
     model: Model = "tiny.en",
-    clips: Annotated[int, typer.Option(min=1, help="Utterances to hear.")] = 40,
-    sounds: Annotated[Path | None, typer.Option(help="Asterisk's English sounds; default: spoken on the spot.")] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Recorded prompts to hear, besides the spoken sentences.")] = 40,
+    sounds: Annotated[Path | None, typer.Option(help="Asterisk's English sounds; default: those found here.")] = None,
     texts: Annotated[Path | None, typer.Option(help="core-sounds-en.txt (or .gz) of those sounds.")] = None,
     as_json: Json = False,
 ) -> None:
     """Words wrong and work done: ours beside faster-whisper's own ``transcribe`` with its defaults."""
     from callguard.commands.benchmarks.hearing import measure_asr
+    from callguard.commands.benchmarks.sentences import installed
 
-    figures = Figures("asr", as_json=as_json)
-    measure_asr(figures.add, model=model, clips=clips, sounds=sounds, texts=texts, cache=CACHE, say=_say)
+    figures, here = Figures("asr", as_json=as_json), installed()
+    measure_asr(
+        figures.add,
+        model=model,
+        clips=clips,
+        sounds=sounds or here[0],
+        texts=texts or here[1],
+        cache=CACHE,
+        say=_say,
+    )
+    figures.show()
+
+
+@app.command()
+def gate(
+    model: Model = "tiny.en",
+    clips: Annotated[int, typer.Option(min=1, help="Recorded prompts, besides the spoken sentences.")] = 40,
+    hold: Annotated[Path | None, typer.Option(help="Folder of hold music; default: Asterisk's own, if here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Words made of tones, noise and hold music, and utterances lost: ours beside faster-whisper with its filter."""
+    from callguard.commands.benchmarks.gate import measure_gate
+    from callguard.commands.benchmarks.sentences import installed
+
+    figures, (sounds, texts, music) = Figures("gate", as_json=as_json), installed()
+    measure_gate(
+        figures.add, model=model, clips=clips, sounds=sounds, texts=texts, hold=hold or music, cache=CACHE, say=_say
+    )
     figures.show()
 
 
@@ -67,7 +97,7 @@ def calls(
     calls: Annotated[int, typer.Option("--calls", min=1, help="Live calls.")] = 20,
     model: Model = "tiny.en",
     seconds: Annotated[int, typer.Option(min=5, help="How long.")] = 30,
-    workers: Annotated[int, typer.Option(min=1, help="Recognizer processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Recognizer processes; default: one a core.")] = CORES,
     as_json: Json = False,
 ) -> None:
     """Live calls in real time through the tap server, the detector, the stream and the workers."""
@@ -83,7 +113,7 @@ def calls(
 def capacity(
     model: Model = "tiny.en",
     seconds: Annotated[int, typer.Option(min=5, help="Seconds a step.")] = 20,
-    workers: Annotated[int, typer.Option(min=1, help="Recognizer processes.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Recognizer processes; default: one a core.")] = CORES,
     most: Annotated[int, typer.Option(min=2, help="Try no more calls than this.")] = 128,
     as_json: Json = False,
 ) -> None:

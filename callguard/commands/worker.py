@@ -37,7 +37,6 @@ def worker(
     config: Annotated[Path | None, typer.Option("--settings", "--config", help="Settings file.")] = None,
 ) -> None:
     """Hear until told to stop. SIGTERM: finish what is in hand, then go."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own threads spin beside the recognizer's
     from callguard.asr import load_recognizer
     from callguard.bus.jobs import hearing_url
     from callguard.config import load_settings

@@ -1,7 +1,8 @@
 """Listening to calls: frames in; words, loudness, overlap and our own health out.
 
 Each leg has its detector, its short memory and its segmenter. A growing utterance is heard again each time it has
-grown by one step, and once more when it is closed; never more than one hearing of growing words is under way a leg.
+grown by one step, and once more at a pause; when no speech follows that pause, what was heard there is the last word,
+and it is there when the utterance closes. Never more than one hearing of growing words is under way a leg.
 Under load the step grows first, then only callers are heard, then we say that we are not listening: delay is
 bounded, and never silent.
 """
@@ -53,6 +54,7 @@ class Pace:
     """How often we ask, and when it is too much.
 
     step_ms: speech between two hearings of a growing utterance, at rest.
+    pause_ms: so much silence may be the end: everything so far is heard at once, as well as we can.
     deadline_ms: a hearing later than this after it was asked for is given up.
     slow_ms, easy_ms: replies slower than the first lengthen the step, replies faster than the second shorten it.
     longest: the step grows to this many times ``step_ms``; still slow after that, only callers are heard.
@@ -62,6 +64,7 @@ class Pace:
     """
 
     step_ms: int = 1000
+    pause_ms: int = 200
     deadline_ms: int = 4000
     slow_ms: int = 900
     easy_ms: int = 450
@@ -94,13 +97,20 @@ FLUSH_TRIES = 3
 
 @dataclass(slots=True)
 class _Said:
-    """One utterance on its way."""
+    """One utterance on its way.
+
+    whole_to_ms: end of the speech that the hearing at the newest pause held, -1 before any; whole: what it heard.
+    closed_to_ms: where the utterance was closed, -1 while it grows.
+    """
 
     transcript: Transcript
     asked: int = 0
     asked_to_ms: int = 0
     in_flight: int = 0
     noise: int = 0
+    whole_to_ms: int = -1
+    whole: Hypothesis | None = None
+    closed_to_ms: int = -1
 
 
 @dataclass(slots=True)
@@ -199,8 +209,13 @@ class Listening:
         for utterance in ear.segmenter.feed(frame.at_ms, is_speech):
             self._closed(ear, utterance) if utterance.closed else self._opened(ear, utterance, frame)
         said = ear.open
-        if said is not None and frame.at_ms + FRAME_MS - said.asked_to_ms >= self.step_ms:
-            self._grew(ear, said, frame.at_ms + FRAME_MS)
+        if said is not None:
+            now_ms, spoke_ms = frame.at_ms + FRAME_MS, ear.segmenter.spoke_ms
+            if is_speech:
+                if now_ms - said.asked_to_ms >= self.step_ms:
+                    self._grew(ear, said, now_ms)
+            elif now_ms - spoke_ms >= self._pace.pause_ms and said.whole_to_ms != spoke_ms and not said.noise:
+                self._paused(ear, said, spoke_ms, now_ms)
         if len(self._calls[ear.call]) > 1:
             self.elapsed(ear.call, frame.at_ms)
 
@@ -258,6 +273,12 @@ class Listening:
             return
         self._ask(ear, said, to_ms, final=False)
 
+    def _paused(self, ear: _Ear, said: _Said, spoke_ms: int, to_ms: int) -> None:
+        """Perhaps the end: hear everything now, so that the last words are there when the utterance closes."""
+        if self._may_ask(ear):
+            said.whole_to_ms, said.whole = spoke_ms, None
+            self._ask(ear, said, to_ms, final=True)
+
     def _closed(self, ear: _Ear, utterance: Utterance) -> None:
         self._overlap_ends(ear)
         said, ear.open = ear.open, None
@@ -266,6 +287,12 @@ class Listening:
             return
         if speech:
             self._measure(ear, utterance, bytes(speech))
+        said.closed_to_ms = utterance.end_ms
+        if said.whole_to_ms == ear.segmenter.spoke_ms and said.whole is None:
+            return
+        if said.whole_to_ms == ear.segmenter.spoke_ms and said.whole is not None and not _unheard(said.whole):
+            self._settle(said, said.whole)
+            return
         if self._may_ask(ear):
             self._ask(ear, said, utterance.end_ms, final=True)
         else:
@@ -347,6 +374,19 @@ class Listening:
         return hypothesis
 
     def _apply(self, ear: _Ear, said: _Said, hypothesis: Hypothesis) -> None:
+        self._count(ear, said, hypothesis)
+        newest = hypothesis.revision == said.asked
+        if newest and hypothesis.final and said.closed_to_ms < 0:
+            said.whole = hypothesis
+        last_word = newest and said.closed_to_ms >= 0
+        self._take(said, hypothesis if last_word else replace(hypothesis, final=False))
+
+    def _settle(self, said: _Said, whole: Hypothesis) -> None:
+        """What was heard at the pause was all there was."""
+        said.asked += 1
+        self._take(said, replace(whole, revision=said.asked, heard_to_ms=said.closed_to_ms))
+
+    def _count(self, ear: _Ear, said: _Said, hypothesis: Hypothesis) -> None:
         if hypothesis.dropped is None:
             self.counts["heard"] += 1
             said.noise = 0
@@ -356,6 +396,8 @@ class Listening:
             self.counts[f"dropped-{hypothesis.dropped}"] += 1
             if hypothesis.dropped in (Dropped.NOISE, Dropped.NO_SPEECH, Dropped.REPETITIVE):
                 said.noise += 1
+
+    def _take(self, said: _Said, hypothesis: Hypothesis) -> None:
         before = said.transcript
         after = agree(before, hypothesis)
         if after is not before:
@@ -440,6 +482,11 @@ class Listening:
             end_ms = min(each.segmenter.spoke_ms, other.segmenter.spoke_ms if other else each.segmenter.spoke_ms)
             if end_ms - start_ms >= OVERLAP_MS and self._on_overlap is not None:
                 self._on_overlap(Overlap(interrupter=each.leg, other=other_leg, start_ms=start_ms, end_ms=end_ms))
+
+
+def _unheard(hypothesis: Hypothesis) -> bool:
+    """Nobody listened, which is not the same as that nothing was said."""
+    return hypothesis.dropped in (Dropped.LATE, Dropped.FAULT, Dropped.SUPERSEDED)
 
 
 async def hear_files(

@@ -38,14 +38,22 @@ def measure_asr(
     say: Callable[[str], None],
 ) -> None:
     """Hear every clip both ways and tell the figures."""
-    picked = recorded(sounds, texts, count=clips) if sounds and texts else spoken(cache)[:clips]
+    human = recorded(sounds, texts, count=clips) if sounds and texts else []
+    picked = spoken(cache) + human
     seconds = sum(clip.ms for clip in picked) / 1000
     say(f"{len(picked)} utterances, {seconds:.0f} s of sound, model {model}")
     folder = ensure_model(model, model_dir=cache / "models")
     ours_text, ours_s = _ours(folder, picked)
     peer_text, peer_s = _peer(folder, picked)
-    for name, longest in (("", 1_000), (f", up to {SHORT_WORDS} words", SHORT_WORDS)):
-        some = [n for n, clip in enumerate(picked) if len(words_of(clip.text)) <= longest]
+    synthetic = range(len(picked) - len(human))
+    short = [n for n, clip in enumerate(picked) if len(words_of(clip.text)) <= SHORT_WORDS]
+    groups = {
+        "": range(len(picked)),
+        ", recorded prompts": range(len(synthetic), len(picked)),
+        ", synthetic voice": synthetic,
+        f", up to {SHORT_WORDS} words": short,
+    }
+    for name, some in groups.items():
         if some:
             said = [picked[n] for n in some]
             ours, peer = _wer(said, [ours_text[n] for n in some]), _wer(said, [peer_text[n] for n in some])

@@ -50,6 +50,7 @@ class LiveResult:
     daemon_cpu_s: float = 0.0
     workers_cpu_s: float = 0.0
     kb_a_call: float = 0.0
+    hearings: int = 0
     state: str = ""
 
     def percentile(self, share: float) -> float:
@@ -64,6 +65,8 @@ class LiveResult:
         add("sentences never heard", self.sentences - len(self.delays_ms), f"of {self.sentences}")
         add("CPU of the listening process", 100 * self.daemon_cpu_s / self.seconds, "% of core")
         add("CPU of the workers", 100 * self.workers_cpu_s / self.seconds, "% of core")
+        add("hearings", self.hearings / self.seconds, "a second")
+        add("CPU a hearing", 1000 * self.workers_cpu_s / max(1, self.hearings), "ms")
         add("memory a call", self.kb_a_call, "kB")
 
 
@@ -201,6 +204,7 @@ async def _run(line: HearingLine, clips: list[Clip], *, calls: int, seconds: int
             if times and token in first_ms:
                 result.delays_ms.append(max(0.0, times[0] - (first_ms[token] + end_ms)))
     result.state = str(listening.state)
+    result.hearings = listening.counts["asked"]
     return result
 
 

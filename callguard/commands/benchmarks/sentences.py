@@ -79,6 +79,17 @@ def recorded(sounds: Path, texts: Path, *, count: int) -> list[Clip]:
     return clips
 
 
+def installed() -> tuple[Path | None, Path | None, Path | None]:
+    """Asterisk's English sounds, their texts and its hold music on this machine or in the private root, if any."""
+    for root in (Path(".sandbox/root"), Path("/")):
+        texts = root / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
+        sounds = root / "usr/share/asterisk/sounds/en_US_f_Allison"
+        hold = root / "usr/share/asterisk/moh"
+        if texts.is_file() and sounds.is_dir():
+            return sounds, texts, hold if hold.is_dir() else None
+    return None, None, None
+
+
 def words_of(text: str) -> list[str]:
     """Words as they are counted: lower case, no marks."""
     return re.sub(r"[^a-z' ]+", " ", text.lower().replace("-", " ")).split()
