@@ -1,0 +1,67 @@
+"""The shipped Japanese rules: what is meant, of whom, by whom; however it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from callguard.detect.rules import RuleSet
+from callguard.detect.verdict import Judgement, judge_text
+from callguard.model.finding import Category
+from callguard.policyfile import load_policy, load_rules
+from callguard.shipped import shipped
+
+
+@pytest.fixture(scope="module")
+def rules() -> RuleSet:
+    return load_rules(load_policy(shipped("policies/ja.toml")))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("お前は本当に馬鹿だな", Category.VERBAL_ABUSE),
+        ("おまえはほんとうにバカだな", Category.VERBAL_ABUSE),
+        ("オマエハホントウニばかダナ", Category.VERBAL_ABUSE),
+        ("ぶん殴ってやるからな", Category.THREAT),
+        ("ブン殴ってやるからな", Category.THREAT),
+        ("お前の名前をネットに晒すぞ", Category.SNS_THREAT),
+        ("今すぐここに来て土下座しろ", Category.EXCESSIVE_DEMAND),
+        ("俺を誰だと思っているんだ", Category.AUTHORITY),
+        ("今日の下着は何色なの", Category.SEXUAL),
+        ("外国人は電話に出るな", Category.DISCRIMINATION),
+        ("お前の住所を教えろ", Category.PRIVACY),
+        ("電話を切ったら承知しないぞ", Category.RESTRAINT),
+    ],
+)
+def test_each_kind_is_found_however_it_is_written(said: str, kind: Category, rules: RuleSet) -> None:
+    assert kind in judge_text(said, "ja", rules).kinds
+
+
+@pytest.mark.parametrize(
+    ("harmless", "harassment"),
+    [
+        ("店員さんに馬鹿と言われました", "お前は馬鹿だ"),
+        ("私が馬鹿でした", "お前が馬鹿なんだ"),
+        ("この機械はゴミだ", "お前はゴミだ"),
+        ("こんなポンコツ、二度と買うか", "このポンコツ社員が"),
+        ("刺身の包丁を返品したい", "包丁で刺しに行くぞ"),
+        ("殺虫剤の使い方を教えてください", "お前を殺すぞ"),
+        ("担当の方のお名前を教えてください", "お前の自宅の住所を言え"),
+        ("消費者センターに相談します", "家まで行って殴るぞ"),
+        ("毎月払っているのに、なぜ止まったんですか", "毎月いくら払ってやってると思ってるんだ"),
+        ("ブラのサイズを交換したい", "君のブラのサイズは"),
+    ],
+)
+def test_decoys_pass_and_the_same_words_meant_are_found(harmless: str, harassment: str, rules: RuleSet) -> None:
+    assert judge_text(harmless, "ja", rules).verdict is Judgement.NONE
+    assert judge_text(harassment, "ja", rules).verdict is Judgement.HARASSMENT
+
+
+def test_an_angry_proper_complaint_passes(rules: RuleSet) -> None:
+    said = "もう三回目ですよ、本当に腹が立っています。今日中に全額返金してください"
+    assert judge_text(said, "ja", rules).verdict is Judgement.NONE
+
+
+def test_care_is_told_from_an_attack_with_the_same_words(rules: RuleSet) -> None:
+    assert judge_text("もう死にたいです", "ja", rules).verdict is Judgement.CARE
+    assert judge_text("お前なんか死ね", "ja", rules).verdict is Judgement.HARASSMENT
