@@ -1,9 +1,9 @@
 """Hearing jobs over Redis Streams: daemons ask, workers on any machine answer.
 
-Two streams, callers before agents, one consumer group. A job is acknowledged together with its reply, so a killed
-worker's jobs stay pending and another claims them; a reply that comes twice meets a question that is gone. Jobs
-carry sound: the server they pass through must not write to disk (see ``hearing_url``; an outside server wants
-``appendonly no`` and ``save ""``), and each is deleted once answered.
+Three streams, one consumer group: whole utterances of callers go first, then growing ones, then agents. A job is
+acknowledged together with its reply, so a killed worker's jobs stay pending and another claims them; a reply that
+comes twice meets a question that is gone. Jobs carry sound: the server they pass through must not write to disk (see
+``hearing_url``; an outside server wants ``appendonly no`` and ``save ""``), and each is deleted once answered.
 Deadlines count on the server's clock, so that workers need not agree with daemons about the time.
 """
 
@@ -28,9 +28,11 @@ from callguard.model.ids import CallId, LegId, UtteranceId
 from callguard.model.words import Dropped, Hypothesis, Word
 from callguard.ports import HearingJob
 
-CALLER_JOBS = Topic(name="callguard:hear:caller", carries="sound of callers to be heard", keep=600, group="workers")
+LAST_JOBS = Topic(name="callguard:hear:last", carries="callers' whole utterances", keep=600, group="workers")
+GROWING_JOBS = Topic(name="callguard:hear:growing", carries="callers' growing utterances", keep=600, group="workers")
 AGENT_JOBS = Topic(name="callguard:hear:agent", carries="sound of agents to be heard", keep=300, group="workers")
-JOB_TOPICS = (CALLER_JOBS, AGENT_JOBS)
+JOB_TOPICS = (LAST_JOBS, GROWING_JOBS, AGENT_JOBS)
+"""First served first."""
 
 REPLY_PREFIX = "callguard:heard:"
 """Stream of one daemon's replies: this prefix and the daemon's name."""
@@ -124,7 +126,7 @@ class HearingLine:
             self._open.pop(key, None)
 
     async def _send(self, job: HearingJob) -> None:
-        topic = CALLER_JOBS if job.priority == 0 else AGENT_JOBS
+        topic = AGENT_JOBS if job.priority else LAST_JOBS if job.final else GROWING_JOBS
         try:
             async with self._sending:
                 now_ms = await self._server_ms()
@@ -249,12 +251,14 @@ class JobSource:
     async def take(self, *, wait_ms: int = 200) -> list[Taken]:
         """Up to ``batch`` jobs worth hearing, callers first; [] when none came in time. Raises BusFault.
 
+        Of growing utterances and of agents no more than half a batch: a caller's last words never wait long for them.
         Late and superseded jobs are answered here and never returned.
         """
         try:
             found = await self._claim()
             for topic in JOB_TOPICS:
-                room = self._batch - len(found)
+                most = self._batch if topic is LAST_JOBS else max(1, self._batch // 2)
+                room = most - len(found)
                 if room > 0:
                     found += await self._fresh({topic.name: ">"}, count=room, block=None)
             if not found:

@@ -66,8 +66,8 @@ class Pace:
     step_ms: int = 1000
     pause_ms: int = 200
     deadline_ms: int = 4000
-    slow_ms: int = 900
-    easy_ms: int = 450
+    slow_ms: int = 600
+    easy_ms: int = 300
     longest: float = 4.0
     give_up: int = 4
     probe_ms: int = 1000

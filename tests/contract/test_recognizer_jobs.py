@@ -7,12 +7,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from callguard.asr.scripted import ScriptedRecognizer
-from callguard.bus.jobs import CALLER_JOBS, HearingLine, JobSource, hearing_url
+from callguard.bus.jobs import LAST_JOBS, HearingLine, JobSource, hearing_url, nothing_heard
 from callguard.bus.link import Bus
 from callguard.bus.valkey import EmbeddedValkey
 from callguard.commands.worker import serve
@@ -103,7 +104,26 @@ async def test_many_jobs_over_two_workers_are_each_heard_once(url: str) -> None:
 async def test_nothing_is_left_on_the_server(url: str) -> None:
     async with worker_on(url, ScriptedRecognizer(lambda _: SCRIPT)), line_on(url) as line:
         await asyncio.gather(*(line.hear(job(n, priority=n % 2)) for n in range(50)))
-        assert await line._bus.client.xlen(CALLER_JOBS.name) == 0
+        assert await line._bus.client.xlen(LAST_JOBS.name) == 0
+
+
+async def test_whole_utterances_go_before_growing_ones(url: str) -> None:
+    bus = Bus(url)
+    source = JobSource(bus, name="w1", batch=4)
+    await source.start()
+    async with line_on(url) as line:
+        growing = [replace(job(n), final=False) for n in range(6)]
+        asked = [asyncio.create_task(line.hear(one)) for one in [*growing, job(7), job(8)]]
+        await until(lambda: line.counts["asked"] == 8)
+        taken = await source.take()
+        assert [one.job.final for one in taken] == [True, True]
+        await source.give(taken, [nothing_heard(one.job, Dropped.NO_SPEECH) for one in taken])
+        taken = await source.take()
+        assert [one.job.final for one in taken] == [False, False], "half a batch, so that whole ones need not wait"
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    await bus.close()
 
 
 async def test_callers_go_first(url: str) -> None:
@@ -118,8 +138,8 @@ async def test_callers_go_first(url: str) -> None:
         taken = await source.take()
         assert [one.job.priority for one in taken] == [0, 0, 0]
         await source.give(taken, recognizer.hear([one.job for one in taken]))
-        rest = await source.take()
-        await source.give(rest, recognizer.hear([one.job for one in rest]))
+        while rest := await source.take():
+            await source.give(rest, recognizer.hear([one.job for one in rest]))
         await asyncio.gather(*asked)
     await bus.close()
 
@@ -198,7 +218,7 @@ async def test_a_recognizer_that_fails_answers_fault(url: str) -> None:
 
 async def test_rubbish_on_the_stream_is_thrown_away(url: str) -> None:
     async with worker_on(url, ScriptedRecognizer(lambda _: SCRIPT)) as source, line_on(url) as line:
-        await line._bus.client.xadd(CALLER_JOBS.name, {"pcm": b"\xff\xfe", "revision": "x"})
+        await line._bus.client.xadd(LAST_JOBS.name, {"pcm": b"\xff\xfe", "revision": "x"})
         assert (await line.hear(job(1))).dropped is None
         assert source.counts["unreadable"] == 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from callguard.bus.jobs import CALLER_JOBS, HearingLine
+from callguard.bus.jobs import LAST_JOBS, HearingLine
 from callguard.bus.link import Bus
 from callguard.bus.valkey import EmbeddedValkey
 from callguard.model.ids import CallId, LegId, UtteranceId
@@ -70,7 +70,7 @@ async def test_the_jobs_of_a_killed_worker_are_heard_by_the_other(url: str) -> N
     await up(line, 1)
     asked = [asyncio.create_task(line.hear(job(n))) for n in range(4)]
     async with asyncio.timeout(10):
-        while (await bus.client.xpending(CALLER_JOBS.name, "workers"))["pending"] == 0:  # noqa: ASYNC110
+        while (await bus.client.xpending(LAST_JOBS.name, "workers"))["pending"] == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     doomed.kill()
     other = await start(url, 0.01)
@@ -92,7 +92,7 @@ async def test_told_to_stop_it_finishes_what_it_holds(url: str) -> None:
     await up(line, 1)
     asked = asyncio.create_task(line.hear(job(1)))
     async with asyncio.timeout(10):
-        while (await bus.client.xpending(CALLER_JOBS.name, "workers"))["pending"] == 0:  # noqa: ASYNC110
+        while (await bus.client.xpending(LAST_JOBS.name, "workers"))["pending"] == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     worker.send_signal(signal.SIGTERM)
     assert [w.text for w in (await asyncio.wait_for(asked, 10)).words] == [" hello"]
