@@ -1,0 +1,169 @@
+"""A part is killed with SIGKILL at a random moment of a flagged call: the call goes on, what was flagged is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from stage import Daemons, Playhouse, Talk, of, prompt
+
+from callguard.model.case import RecordKind, Track
+from callguard.model.ids import CaseId
+from callguard.sandbox import ears
+from callguard.sandbox.house import house
+from callguard.sandbox.world import World, world
+from callguard.store.reading import CaseView
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+
+DICE = random.Random(2026)
+MOMENTS_S = [round(DICE.uniform(0.1, 3.0), 2) for _ in range(4)]
+SURE_MS = 1000
+"""From the flag on sound is on disk within one second; what came later than that before the blow may be gone."""
+
+SPEECH = prompt("closing")
+AFTER = prompt("time-notice")
+
+
+def below(pid: int) -> list[tuple[int, str]]:
+    """Every process under this one: (pid, command line)."""
+    found: list[tuple[int, str]] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append((int(folder.name), (folder / "cmdline").read_text().replace("\0", " ")))
+                found += below(int(folder.name))
+    return found
+
+
+def strike(pid: int, what: str) -> int:
+    """kill -9 to what is under this process and has these words in its command line; how many there were."""
+    hit = [child for child, command in below(pid) if what in command]
+    for child in hit:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    return len(hit)
+
+
+async def flagged(play: Playhouse) -> tuple[Talk, str, float]:
+    """The caller talks on and the agent has flagged: the talk, its case, when the board knew (steady clock)."""
+    talk = await play.call()
+    await talk.caller.say(SPEECH, wait=False)
+    await talk.agent.press("*7")
+    await talk.heard_of(lambda e: of(e, "kind") == "case")
+    return talk, talk.case, time.monotonic()
+
+
+async def moment(at_s: float, blow_s: float) -> int:
+    """Wait for the blow; milliseconds since the flag was known."""
+    await asyncio.sleep(max(0.0, at_s + blow_s - time.monotonic()))
+    return round((time.monotonic() - at_s) * 1000)
+
+
+async def finished(talk: Talk, case: str) -> CaseView:
+    """Until the case is closed with its sound, asked of the store alone: the board may be what was struck."""
+    async with asyncio.timeout(60):
+        while True:
+            with talk.store() as store:
+                view = store.case(CaseId(case))
+                assert view is not None and store.audit_break() is None
+            if view.line.ended_ms is not None and any(one.track is Track.CALLER for one in view.segments):
+                return view
+            await asyncio.sleep(0.5)
+
+
+def covered(view: CaseView, start_ms: int, end_ms: int) -> bool:
+    """Whether the caller's track holds this stretch of the call's clock."""
+    for begin, end in sorted((one.start_ms, one.end_ms) for one in view.segments if one.track is Track.CALLER):
+        if begin <= start_ms < end:
+            start_ms = end
+    return start_ms >= end_ms
+
+
+def nothing_false(view: CaseView) -> None:
+    """No action is told to be done that nobody heard of beginning."""
+    begun = {one.data.get("id") for one in view.of(RecordKind.ACTION)}
+    done = {one.data.get("id") for one in view.of(RecordKind.OUTCOME)}
+    assert done <= begun
+
+
+async def goodbye(talk: Talk) -> None:
+    await talk.caller.hang_up()
+    await talk.agent.gone()
+
+
+@pytest.mark.parametrize("blow_s", MOMENTS_S)
+async def test_the_daemon(there: World, daemons: Daemons, tmp_path: Path, blow_s: float) -> None:
+    """The next life finishes what was half written, says so, and goes on with the same call."""
+    async with daemons(there, home=tmp_path) as one:
+        talk, case, at_s = await flagged(Playhouse(there=there, one=one))
+        lived_ms = await moment(at_s, blow_s)
+        await one.kill()
+    async with daemons(there, home=tmp_path) as two:
+        await two.until(lambda e: of(e, "kind") == "call" and e.call == talk.call, timeout_s=30)
+        await talk.caller.say(AFTER)
+        await goodbye(talk)
+        view = await finished(talk, case)
+    assert covered(view, view.line.flagged_ms, view.line.flagged_ms + lived_ms - SURE_MS)
+    assert any(one.repaired for one in view.segments)
+    assert ears.likeness(AFTER, talk.agent.heard), "the call itself went on"
+    nothing_false(view)
+
+
+@pytest.mark.parametrize("blow_s", MOMENTS_S)
+async def test_valkey(there: World, daemons: Daemons, tmp_path: Path, blow_s: float) -> None:
+    """Not a frame of the flagged call is lost; the server comes back, and keys reach us again."""
+    async with daemons(there, home=tmp_path) as one:
+        talk, case, at_s = await flagged(Playhouse(there=there, one=one))
+        await moment(at_s, blow_s)
+        assert strike(one.process.pid, "valkey") > 0
+        await talk.caller.say(AFTER)
+        await goodbye(talk)
+        view = await finished(talk, case)
+        assert covered(view, view.line.flagged_ms, (view.line.ended_ms or 0) - SURE_MS)
+        sound = talk.tracks(tmp_path)
+        assert len(ears.likeness(AFTER, sound["caller"])) == 1
+        nothing_false(view)
+
+
+@pytest.mark.parametrize("blow_s", MOMENTS_S[:2])
+async def test_the_recognizer(there: World, daemons: Daemons, tmp_path: Path, blow_s: float) -> None:
+    """Another worker is started; the call, its evidence and the words after it are not touched."""
+    async with daemons(there, home=tmp_path, hearing=True) as one:
+        talk, case, at_s = await flagged(Playhouse(there=there, one=one))
+        await moment(at_s, blow_s)
+        assert strike(one.process.pid, " worker ") > 0
+        told = len(one.board)
+        await talk.caller.say(AFTER)
+        await talk.heard_of(lambda e: of(e, "kind") == "transcript" and e.text, after=told, wait_s=60)
+        await goodbye(talk)
+        view = await finished(talk, case)
+        assert covered(view, view.line.flagged_ms, (view.line.ended_ms or 0) - SURE_MS)
+        nothing_false(view)
+
+
+@pytest.mark.parametrize("blow_s", MOMENTS_S[:2])
+async def test_asterisk(daemons: Daemons, tmp_path: Path, blow_s: float) -> None:
+    """The call dies with its PBX; its case is closed, with the sound until the blow."""
+    async with world(house(print)) as there:
+        async with daemons(there, home=tmp_path) as one:
+            talk, case, at_s = await flagged(Playhouse(there=there, one=one))
+            lived_ms = await moment(at_s, blow_s)
+            assert strike(os.getpid(), f"{there.house.inside(there.pbx.folder)}/etc/asterisk.conf -f") > 0
+            with talk.store() as store:
+                view = store.case(CaseId(case))
+            await asyncio.sleep(1.0)
+            assert view is not None
+            flag_ms = view.line.flagged_ms
+        with talk.store() as store:
+            store.repair()
+            view = store.case(CaseId(case))
+    assert view is not None
+    assert covered(view, flag_ms, flag_ms + lived_ms - SURE_MS)
+    nothing_false(view)
