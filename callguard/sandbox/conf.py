@@ -139,6 +139,7 @@ member => PJSIP/desk1,0,The desk
 
 _EXTENSIONS = """[globals]
 CALLGUARD_SUPERVISORS = sup1
+CALLGUARD_PINS = mori:bb4635e2dcea70c3eac037f91c9f0c2b0a87a9f2
 
 #include extensions_callguard.conf
 #include destinations_callguard.conf

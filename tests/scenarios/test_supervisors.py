@@ -9,6 +9,7 @@ import pytest
 from stage import Playhouse, of, prompt
 
 from callguard.sandbox import ears
+from callguard.sandbox.world import Handset
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -101,6 +102,40 @@ async def test_a_phone_that_is_no_supervisors_hears_a_refusal(here: Playhouse) -
     assert ears.likeness(prompt("refusal-policy-forbids"), nosy.heard)
     assert not ears.likeness(FIRST, nosy.heard) and len(own) == 2
     assert talk.row.presence == ()
+
+
+async def with_pin(here: Playhouse, pin: str) -> Handset:
+    """A telephone that is no supervisor's wants to listen and types this."""
+    phone = await here.there.dial("agent2", "1101")
+    await asyncio.sleep(2.5)  # the question is over
+    await phone.press(pin)
+    return phone
+
+
+async def test_a_pin_opens_and_three_wrong_ones_lock(here: Playhouse) -> None:
+    """The lock holds against the right PIN too, is for that telephone, and every try is in Asterisk's log."""
+    talk = await here.call()
+    console = here.there.pbx.console
+    for wrong in ("111111#", "48291#", "1#"):
+        phone = await with_pin(here, wrong)
+        await phone.gone()
+        assert ears.likeness(prompt("refusal-policy-forbids"), phone.heard)
+    locked = await here.there.dial("agent2", "1101")
+    await locked.gone()
+    own = await talk.own_channels()
+    await asyncio.to_thread(console, here.there.house, "database del callguard-pin agent2")
+    opened = await with_pin(here, "482913#")
+    row = await talk.heard_of(lambda e: of(e, "kind") == "call" and bool(e.presence))
+    await talk.caller.say(FIRST)
+    await opened.hang_up()
+    await talk.over()
+    assert len(own) == 2, "nobody but our two taps was there"
+    assert not ears.likeness(prompt("enter-pin"), locked.heard)
+    assert ears.likeness(prompt("refusal-policy-forbids"), locked.heard)
+    assert ears.likeness(prompt("enter-pin"), opened.heard) and ears.likeness(FIRST, opened.heard)
+    assert "mori" in str(row.presence)
+    assert here.there.pbx.log.count("wrong PIN from agent2") == 3
+    assert "482913" not in str([one.data for one in talk.audits()])
 
 
 async def test_take_over(here: Playhouse) -> None:
