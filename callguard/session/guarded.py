@@ -111,7 +111,7 @@ class House:
     clock_ms: the daemon's steady clock; news and frames count on it. wall: aware UTC.
     tell: an event for the board. answer: a key script's answer, by press id. rest: an agent's pause, by interface.
     key_refusal: why a key on this leg may not be carried out now.
-    mode_of: the mode that this phone began to listen in, "" where it is nobody's we know.
+    listener: (mode that this phone began to listen in, who showed by PIN to be at it); "" for what we do not know.
     languages: what callers may speak.
     look_up: what is known of a call before anybody speaks. earlier: the case an earlier life opened for a call found
         in mid-flight. over: told when a call has ended and its evidence is closed.
@@ -126,7 +126,7 @@ class House:
     answer: Callable[[str, dict[str, str]], Awaitable[None]]
     rest: Callable[[str, int, int, str], Awaitable[Done]]
     key_refusal: Callable[[LegId], Refusal | None]
-    mode_of: Callable[[str], str]
+    listener: Callable[[str], tuple[str, str]]
     clock_ms: Callable[[], int]
     wall: Callable[[], datetime]
     languages: tuple[str, ...]
@@ -416,7 +416,7 @@ class GuardedCall:
         spyer, phone = note.value("SpyerUniqueid"), note.value("SpyerLinkedid")
         if spyer.startswith(OWN) and not spyer.startswith(OWN_SPY):
             return
-        key = phone if phone in self.view.presence or self._house.mode_of(phone) else spyer
+        key = phone if phone in self.view.presence or self._house.listener(phone)[0] else spyer
         if note.kind == "spy-start":
             self._present(key, who=note.value("SpyerChannel").rpartition("-")[0], at_ms=self._on_call(note.at_ms))
         elif key in self.view.presence:
@@ -426,9 +426,10 @@ class GuardedCall:
 
     def _present(self, key: str, *, who: str, at_ms: int) -> None:
         if key not in self.view.presence:
-            mode = self._house.mode_of(key) or "listen"
+            mode, by_pin = self._house.listener(key)
+            mode = mode or "listen"
             leg = self.call.leg(LegId(key))
-            who = leg.channel.rpartition("-")[0] if leg is not None else who
+            who = by_pin or (leg.channel.rpartition("-")[0] if leg is not None else who)
             self.view.presence[key] = f"{mode}:{who}"
             self._tell_presence(at_ms=at_ms, who=who, mode=mode, what="began")
             if self.guard.policy.keys.tones:

@@ -225,7 +225,7 @@ def _house(
         answer=answer,
         rest=rest,
         key_refusal=lambda leg: None,
-        mode_of=lambda phone: modes.get(phone, ""),
+        listener=lambda phone: (modes.get(phone, ""), ""),
         clock_ms=lambda: clock[0],
         wall=lambda: BEGAN + timedelta(milliseconds=clock[0]),
         languages=("en",),
