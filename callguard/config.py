@@ -238,6 +238,29 @@ class WebSettings(Section):
         return self.public_url or f"http://{self.host}:{self.port}"
 
 
+class OidcSettings(Section):
+    """Signing in through the house's identity provider (OpenID Connect); off while ``issuer`` is empty.
+
+    issuer: its address, exactly as it calls itself. client_id, secret: as it knows this desk; the secret better as a
+    systemd credential. claim: the claim of its token that is the account's name here. label: what the button says.
+    """
+
+    issuer: str = ""
+    client_id: str = ""
+    secret: SecretStr = SecretStr("")
+    claim: str = "preferred_username"
+    label: str = ""
+
+    @field_validator("issuer")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        parts = urlsplit(value)
+        here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if value and not (parts.scheme == "https" or (parts.scheme == "http" and here)):
+            raise ValueError("should begin with https:// (http:// only on this machine), or be empty")
+        return value
+
+
 class LogSettings(Section):
     """Logs. ``personal`` lets numbers, names and words into the log; off outside of a test bench."""
 
@@ -294,6 +317,7 @@ class Settings(BaseSettings):
     keys: KeySettings = Field(default_factory=KeySettings)
     prompts: PromptSettings = Field(default_factory=PromptSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     metrics: MetricSettings = Field(default_factory=MetricSettings)
 

@@ -198,6 +198,16 @@ class Accounts:
                 link.execute(update(users).where(users.c.name == name).values(password=self._hash(password)))
         return _account(row)
 
+    def vouched(self, name: str, *, host: str) -> Account:
+        """The account of a name somebody else vouched for. Raises Refused "sign-in-unknown" or "sign-in-locked"."""
+        if self._locked(name, host):
+            raise Refused("too many wrong sign-ins", code="sign-in-locked", hint="wait a quarter of an hour")
+        account = self.get(name)
+        if account is None or account.disabled:
+            self._count(name, host)
+            raise Refused("there is no account of this name here", code="sign-in-unknown")
+        return account
+
     def open(self, name: str, *, host: str, browser: str, hours: float) -> tuple[str, SignIn]:
         """A new sign-in: the cookie's value, said only here, and its row."""
         cookie = secrets.token_urlsafe(32)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from callguard.store.reviews import Reviews
     from callguard.store.store import Store
     from callguard.web.live import Board
+    from callguard.web.oidc import OidcPart
 
 
 class WebPart(Protocol):
@@ -55,6 +56,8 @@ class DeskSettings(Protocol):
     def web(self) -> WebPart: ...
     @property
     def store(self) -> StorePart: ...
+    @property
+    def oidc(self) -> OidcPart: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

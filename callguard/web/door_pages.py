@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Annotated
 
@@ -9,9 +10,10 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from callguard.access import Verb
-from callguard.model.errors import Refused
+from callguard.model.errors import CallguardError, Refused
 from callguard.store.accounts import same
-from callguard.web.desk import desk_of, host_of
+from callguard.web import oidc
+from callguard.web.desk import Desk, desk_of, host_of
 from callguard.web.doors import (
     FORM_COOKIE,
     LANGUAGE_COOKIE,
@@ -32,6 +34,7 @@ from callguard.web.words import refusal_words
 router = APIRouter(include_in_schema=False)
 
 YEAR_S = 365 * 24 * 3600
+BACK = "/sign-in/back"
 
 
 @router.get("/sign-in")
@@ -60,13 +63,66 @@ def sign_in(
         log_refused(host, error.code)
         desk.audit("nobody", "sign-in-refused", "desk", host=host, reason=error.code)
         return _door(request, after=own_path(after), code=error.code, name=name, status=401)
-    cookie, row = desk.accounts.open(
-        account.name,
-        host=host,
-        browser=request.headers.get("user-agent", ""),
-        hours=desk.settings.web.session_hours,
+    return _let_in(request, account.name, host=host, after=after)
+
+
+@router.get("/sign-in/provider")
+async def to_provider(request: Request, after: Annotated[str, Query(max_length=500)] = "/") -> Response:
+    """Send the browser to the house's identity provider."""
+    desk = desk_of(request)
+    errand = oidc.Errand.begin(own_path(after))
+    try:
+        if not desk.settings.oidc.issuer:
+            raise Refused("there is no identity provider here", code="sign-in-stale")
+        address = await oidc.way_out(desk.settings.oidc, errand, back=_way_back(desk))
+    except CallguardError as error:
+        return _door(request, after=own_path(after), code=error.code, status=502)
+    answer = RedirectResponse(address, status_code=303)
+    answer.set_cookie(
+        oidc.COOKIE,
+        errand.cookie,
+        max_age=oidc.MINUTES * 60,
+        httponly=True,
+        secure=desk.secure,
+        samesite="lax",
+        path=BACK,
     )
-    desk.audit(account.name, "sign-in", "desk", host=host, sign_in=row.id[:12])
+    return answer
+
+
+@router.get(BACK)
+async def from_provider(
+    request: Request,
+    code: Annotated[str, Query(max_length=4000)] = "",
+    state: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """The browser comes back with the provider's word."""
+    desk = desk_of(request)
+    host = host_of(request, desk.settings.web.trusted_proxies)
+    try:
+        errand = oidc.Errand.read(request.cookies.get(oidc.COOKIE, ""))
+        name = await oidc.who_came_back(desk.settings.oidc, errand, code=code, state=state, back=_way_back(desk))
+        account = await asyncio.to_thread(desk.accounts.vouched, name, host=host)
+    except CallguardError as error:
+        log_refused(host, error.code)
+        await asyncio.to_thread(desk.audit, "nobody", "sign-in-refused", "desk", host=host, reason=error.code)
+        return _door(request, after="/", code=error.code, status=401)
+    answer = await asyncio.to_thread(_let_in, request, account.name, host=host, after=errand.after)
+    answer.delete_cookie(oidc.COOKIE, path=BACK)
+    return answer
+
+
+def _way_back(desk: Desk) -> str:
+    return desk.settings.web.address + BACK
+
+
+def _let_in(request: Request, name: str, *, host: str, after: str) -> Response:
+    """A new sign-in, written down, and its cookie."""
+    desk = desk_of(request)
+    cookie, row = desk.accounts.open(
+        name, host=host, browser=request.headers.get("user-agent", ""), hours=desk.settings.web.session_hours
+    )
+    desk.audit(name, "sign-in", "desk", host=host, sign_in=row.id[:12])
     answer = RedirectResponse(own_path(after), status_code=303)
     answer.set_cookie(
         cookie_name(desk),
@@ -201,6 +257,7 @@ def _door(request: Request, *, after: str, code: str = "", name: str = "", statu
         form=form,
         name=name,
         said=refusal_words(code, language) if code else "",
+        provider=desk_of(request).settings.oidc,
     )
     page.set_cookie(FORM_COOKIE, form, httponly=True, secure=desk_of(request).secure, samesite="strict", max_age=3600)
     return page

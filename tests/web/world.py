@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from pydantic import SecretStr
 
 from callguard.bus.messages import BoardRequest, BoardWarning, CallRow, FindingMade, HealthTold, TranscriptSaid
 from callguard.model.case import CaseOpened, Record, RecordKind, Track
@@ -20,7 +21,7 @@ RATE = 8000
 PASSWORD = "six plain words make one door"
 
 
-def settings(tmp: Path, **web):
+def settings(tmp: Path, *, oidc=None, **web):
     """What the desk reads of the settings."""
     part = {
         "host": "127.0.0.1",
@@ -31,7 +32,12 @@ def settings(tmp: Path, **web):
         "trusted_proxies": (),
         "address": "http://127.0.0.1",
     } | web
-    return SimpleNamespace(web=SimpleNamespace(**part), store=SimpleNamespace(segments=tmp / "segments"))
+    provider = {"issuer": "", "client_id": "", "secret": SecretStr(""), "claim": "preferred_username", "label": ""}
+    return SimpleNamespace(
+        web=SimpleNamespace(**part),
+        store=SimpleNamespace(segments=tmp / "segments"),
+        oidc=SimpleNamespace(**(provider | (oidc or {}))),
+    )
 
 
 PEOPLE = (
