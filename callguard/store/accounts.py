@@ -21,7 +21,7 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from callguard.model.errors import Refused
-from callguard.store.desk_tables import attempts, prepare, sessions, tokens, users, writing
+from callguard.store.desk_tables import attempts, sessions, tokens, users, writing
 
 LEAST_PASSWORD = 12
 """Characters. Length is what counts (NIST SP 800-63B asks for no mix of kinds of letters)."""
@@ -97,7 +97,6 @@ class Accounts:
         self._nobody = self._argon.hash(secrets.token_hex(16))
         # one argon2id run takes 64 MiB: a flood of sign-ins must queue, not fill the memory
         self._at_once = threading.BoundedSemaphore(3)
-        prepare(engine)
 
     # people
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from callguard.store.desk_tables import deliveries, prepare, webhooks
+from callguard.store.desk_tables import deliveries, webhooks
 from callguard.store.store import Store
 
 WAITS_S = (5, 30, 120, 600, 3600, 6 * 3600)
@@ -54,7 +54,6 @@ class Hooks:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        prepare(store.engine)
 
     def add(self, url: str, *, events: Sequence[str], queues: Sequence[str] | None, by: str) -> Webhook:
         """A new address; its secret is in the answer."""

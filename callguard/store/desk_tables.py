@@ -20,7 +20,6 @@ from sqlalchemy import (
     Text,
 )
 
-from callguard.model.errors import StoreFault
 from callguard.store.tables import UtcTime, cases
 
 metadata = MetaData()
@@ -171,13 +170,3 @@ trainings = Table(
 def writing(engine: Engine) -> Engine:
     """The same engine for transactions that write: on SQLite they take the write lock at once (``connection.py``)."""
     return engine.execution_options(callguard_writes=True)
-
-
-def prepare(engine: Engine) -> None:
-    """Make the desk's tables where they are missing. Raises StoreFault."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        metadata.create_all(writing(engine))
-    except SQLAlchemyError as error:
-        raise StoreFault("the desk's tables cannot be made", hint="check store.url and its rights") from error

@@ -20,7 +20,7 @@ from callguard.model.case import CaseStatus
 from callguard.model.errors import Refused, StoreFault
 from callguard.model.ids import CaseId
 from callguard.store.cases import add_kinds
-from callguard.store.desk_tables import entries, measures, prepare, state, trainings
+from callguard.store.desk_tables import entries, measures, state, trainings
 from callguard.store.store import Store
 from callguard.store.tables import cases
 from callguard.store.trail import append_audit
@@ -140,7 +140,6 @@ class Reviews:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        prepare(store.engine)
 
     # reading
 
