@@ -137,6 +137,7 @@ class _Keys(_Part):
     end: str = ""
     why: str = ""
     play: str = ""
+    music: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,40}$")] = ""
     tones: bool = True
     act: bool = True
     unflag_within_s: Seconds = 60
@@ -523,6 +524,7 @@ def _keys(read: _Keys) -> KeyMap:
     return KeyMap(
         digits=tuple((key, getattr(read, key.value)) for key in Key if getattr(read, key.value)),
         play=read.play,
+        music=read.music,
         tones=read.tones,
         act=read.act,
         unflag_within_s=read.unflag_within_s,

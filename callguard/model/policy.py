@@ -190,6 +190,7 @@ class KeyMap:
 
     digits: per key; a key without digits is off.
     play: the internal digits by which the daemon starts an announcement. A person who presses them gets nothing.
+    music: class of Asterisk's hold music that the agent hears while the caller hears an announcement, "" for silence.
     tones: the agent hears a tone after a key.
     act: the agent's warn, hand-over and end keys work in every mode, since a person decides.
     unflag_within_s: a flag can be taken back by its own agent this long.
@@ -197,6 +198,7 @@ class KeyMap:
 
     digits: tuple[tuple[Key, str], ...] = ()
     play: str = ""
+    music: str = ""
     tones: bool = True
     act: bool = True
     unflag_within_s: int = 60

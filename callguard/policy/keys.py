@@ -111,11 +111,11 @@ def features_conf(policy: Policy) -> str:
         f"; DYNAMIC_FEATURES={dynamic_features(policy)}",
         "[applicationmap](+)",
     ]
-    lines += [_feature(name, digits) for name, digits in table(policy.keys)]
+    lines += [_feature(name, digits, policy.keys.music) for name, digits in table(policy.keys)]
     return "\n".join(lines) + "\n"
 
 
-def _feature(name: str, digits: str) -> str:
+def _feature(name: str, digits: str, music: str) -> str:
     if name == "play":
-        return f'{PLAY} => {digits},peer/both,Gosub,"{PLAY_CONTEXT},s,1"'
+        return f'{PLAY} => {digits},peer/both,Gosub,"{PLAY_CONTEXT},s,1"' + (f",{music}" if music else "")
     return f'{FEATURE}{name} => {digits},self/both,Gosub,"{KEY_CONTEXT},s,1({name})"'

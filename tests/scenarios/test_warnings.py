@@ -6,9 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from stage import Playhouse, of, prompt
+from stage import Daemons, Playhouse, Talk, of, prompt
 
+from callguard.policy.keys import features_conf
+from callguard.policyfile import load_policy
 from callguard.sandbox import ears
+from callguard.sandbox.world import World
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -68,6 +71,35 @@ async def test_the_ladder_rung_by_rung(here: Playhouse, tmp_path: Path) -> None:
         ears.likeness(prompt("warn-1"), file) for name, file in sound.items() if name.startswith("announcements")
     )
     assert [one.rung for one in talk.all("call")][-1] == 2
+
+
+async def test_the_agent_may_hear_music_meanwhile(there: World, daemons: Daemons) -> None:
+    """The key map names a class of hold music: it plays as long as the warning, to the agent alone."""
+    file = there.pbx.folder / "etc" / "features_callguard.conf"
+    whole = await asyncio.to_thread(file.read_text)
+    async with daemons(there, POLICY + '\n[keys]\nmusic = "hold"\n') as one:
+        here = Playhouse(there=there, one=one)
+        silent = await _warned(here)
+        policy = load_policy(one.settings.parent / "policy.toml")
+        try:
+            await here.reload(file, features_conf(policy))
+            musical = await _warned(here)
+        finally:
+            await here.reload(file, whole)
+    for talk in (silent, musical):
+        assert len(ears.likeness(prompt("warn-1"), talk.caller.heard)) == 1
+        assert not ears.likeness(prompt("warn-1"), talk.agent.heard)
+    assert ears.loud_s(silent.agent.heard) < 2.0, "the tone"
+    assert ears.loud_s(musical.agent.heard) > 5.0
+    assert ears.loud_s(musical.caller.heard) < ears.loud_s(silent.caller.heard) + 1.0
+
+
+async def _warned(here: Playhouse) -> Talk:
+    talk = await here.call()
+    await talk.key("*8", "warn")
+    await talk.effect("PlayWarning")
+    await talk.over()
+    return talk
 
 
 async def test_a_warning_the_caller_does_not_hear_out(here: Playhouse) -> None:
