@@ -57,6 +57,7 @@ bench: setup
 	@$(BIN)/callguard bench calls --calls 10
 	@$(BIN)/callguard bench taps
 	@$(BIN)/callguard bench asr
+	@$(BIN)/callguard bench gate
 
 clean:
 	@rm -rf .sandbox .venv
