@@ -87,6 +87,18 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AfterWarnings:
+    """What followed the last warning of each warned case.
+
+    calm: nothing more was found. went_on: something was. ended: the caller was handed over or the call was ended.
+    """
+
+    calm: int = 0
+    went_on: int = 0
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """A whole report."""
 
@@ -101,6 +113,7 @@ class Figures:
     by_flagger: list[Group]
     rests: int
     rest_s: int
+    after_warnings: AfterWarnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +155,7 @@ def figures(store: Store, *, since: datetime, until: datetime, queues: Iterable[
         kinds = _kinds(link, within)
         rules = _rules(link, within)
         rests, rest_s = _rests(link, within)
+        after = _after_warnings(link, within)
     whole = Group("")
     groups: dict[str, dict[str, Group]] = defaultdict(dict)
 
@@ -178,6 +192,7 @@ def figures(store: Store, *, since: datetime, until: datetime, queues: Iterable[
         by_flagger=ordered("flagger", by_size=True),
         rests=rests,
         rest_s=rest_s,
+        after_warnings=after,
     )
 
 
@@ -272,6 +287,25 @@ def _rules(link: Connection, within: list[Any]) -> dict[str, set[str]]:
         if row.rule:
             found[row.case_id].add(row.rule)
     return found
+
+
+def _after_warnings(link: Connection, within: list[Any]) -> AfterWarnings:
+    def story(kind: RecordKind, *columns: Any) -> sa.Select[Any]:
+        query = sa.select(records.c.case_id, *columns).join(cases, cases.c.id == records.c.case_id)
+        return query.where(records.c.kind == kind, cases.c.warnings > 0, *within)
+
+    last_ms: dict[str, int] = {}
+    for case, at_ms, text in link.execute(story(RecordKind.ANNOUNCEMENT, records.c.at_ms, records.c.data)):
+        told = json.loads(text)
+        if told.get("rung"):
+            last_ms[case] = max(last_ms.get(case, 0), told.get("ended_ms") or at_ms)
+    newest = story(RecordKind.FINDING, sa.func.max(records.c.at_ms)).group_by(records.c.case_id)
+    found_ms: dict[str, int] = dict(link.execute(newest).tuples().all())
+    by_us = sa.or_(records.c.data.contains('"EndCall"'), records.c.data.contains('"Transfer"'))
+    ended = set(link.execute(story(RecordKind.ACTION).where(by_us)).scalars())
+    went_on = {case for case, at_ms in last_ms.items() if case not in ended and found_ms.get(case, -1) > at_ms}
+    over = len(ended & last_ms.keys())
+    return AfterWarnings(calm=len(last_ms) - over - len(went_on), went_on=len(went_on), ended=over)
 
 
 def _rests(link: Connection, within: list[Any]) -> tuple[int, int]:

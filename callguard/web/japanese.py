@@ -418,6 +418,7 @@ JAPANESE: dict[str, str] = {
     "proper complaints protected": "守られた正当な申し出",
     "warnings, in %(n)s cases": "警告（%(n)s件の案件）",
     "call time after the flag": "フラグ後の通話時間",
+    "after the last warning: calm / it went on / handed over or ended": "最後の警告のあと: 収まった / 続いた / 引き継ぎ・終了",
     "numbers with several cases": "複数の案件がある番号",
     "rests given, %(n)s min at least": "休息（少なくとも計%(n)s分）",
     "flag to verdict, middle": "フラグから判断まで（中央値）",
