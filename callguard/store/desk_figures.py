@@ -299,8 +299,8 @@ def _after_warnings(link: Connection, within: list[Any]) -> AfterWarnings:
         told = json.loads(text)
         if told.get("rung"):
             last_ms[case] = max(last_ms.get(case, 0), told.get("ended_ms") or at_ms)
-    newest = story(RecordKind.FINDING, sa.func.max(records.c.at_ms)).group_by(records.c.case_id)
-    found_ms: dict[str, int] = dict(link.execute(newest).tuples().all())
+    newest = story(RecordKind.FINDING, sa.func.max(records.c.at_ms).label("newest_ms")).group_by(records.c.case_id)
+    found_ms = {row.case_id: row.newest_ms for row in link.execute(newest)}
     by_us = sa.or_(records.c.data.contains('"EndCall"'), records.c.data.contains('"Transfer"'))
     ended = set(link.execute(story(RecordKind.ACTION).where(by_us)).scalars())
     went_on = {case for case, at_ms in last_ms.items() if case not in ended and found_ms.get(case, -1) > at_ms}
