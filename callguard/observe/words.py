@@ -259,6 +259,9 @@ _DESK: dict[str, Words] = {
         "The form is too old, or came from another site.",
         "フォームが古いか、別のサイトから送られています。",
     ),
+    "sign-in-unknown": ("There is no account for that company account.", "その会社アカウントは登録されていません。"),
+    "sign-in-stale": ("That sign-in did not hold, or took too long.", "サインインを確認できないか、時間切れです。"),
+    "provider-away": ("The identity provider does not answer.", "認証サーバーが応答しません。"),
     "sign-in-wrong": ("Name or password is wrong.", "名前またはパスワードが違います。"),
     "sign-in-locked": (
         "Too many wrong sign-ins; wait a quarter of an hour.",

@@ -50,7 +50,7 @@ def common(folders: Mapping[str, str], ports: Ports) -> dict[str, str]:
         "rtp.conf": f"[general]\nrtpstart={ports.rtp}\nrtpend={ports.rtp + 199}\nicesupport=no\n",
         "cdr.conf": "[general]\nenable=no\n",
         "http.conf": "[general]\nenabled=no\n",
-        "musiconhold.conf": "[hold]\nmode = files\ndirectory = /usr/share/asterisk/moh\n",
+        "musiconhold.conf": "",
         "udptl.conf": "[general]\n",
     }
 

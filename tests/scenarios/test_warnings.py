@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from stage import Daemons, Playhouse, Talk, of, prompt
 
 from callguard.policy.keys import features_conf
@@ -77,6 +79,7 @@ async def test_the_agent_may_hear_music_meanwhile(there: World, daemons: Daemons
     """The key map names a class of hold music: it plays as long as the warning, to the agent alone."""
     file = there.pbx.folder / "etc" / "features_callguard.conf"
     whole = await asyncio.to_thread(file.read_text)
+    await asyncio.to_thread(_bring_music, there)
     async with daemons(there, POLICY + '\n[keys]\nmusic = "hold"\n') as one:
         here = Playhouse(there=there, one=one)
         silent = await _warned(here)
@@ -92,6 +95,18 @@ async def test_the_agent_may_hear_music_meanwhile(there: World, daemons: Daemons
     assert ears.loud_s(silent.agent.heard) < 2.0, "the tone"
     assert ears.loud_s(musical.agent.heard) > 5.0
     assert ears.loud_s(musical.caller.heard) < ears.loud_s(silent.caller.heard) + 1.0
+
+
+def _bring_music(there: World) -> None:
+    """A class of hold music of our own: a tone that wanders for a minute."""
+    folder = there.pbx.folder / "moh"
+    folder.mkdir(exist_ok=True)
+    time_s = np.arange(60 * 8000) / 8000
+    wave = 0.3 * np.sin(2 * np.pi * (300 * time_s + 40 * np.sin(time_s)))
+    soundfile.write(folder / "wandering.wav", wave, 8000, subtype="PCM_16")
+    conf = f"[hold]\nmode = files\ndirectory = {there.house.inside(folder)}\n"
+    (there.pbx.folder / "etc" / "musiconhold.conf").write_text(conf)
+    there.pbx.console(there.house, "moh reload")
 
 
 async def _warned(here: Playhouse) -> Talk:

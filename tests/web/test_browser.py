@@ -17,6 +17,7 @@ import world
 pytest.importorskip("selenium")
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -99,7 +100,8 @@ class Page:
         self.driver.get(self.house.url + path)
 
     def until(self, holds, seconds=10):
-        return WebDriverWait(self.driver, seconds, poll_frequency=0.02).until(lambda _: holds())
+        between = [StaleElementReferenceException]  # one page goes, the next comes
+        return WebDriverWait(self.driver, seconds, 0.02, ignored_exceptions=between).until(lambda _: holds())
 
     def find(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -187,7 +189,7 @@ def test_the_board_is_a_plain_list_without_script(house):
         row = page.find('[data-call="1764500000.4"]')[0]
         row.find_element(By.CSS_SELECTOR, ".rest > summary").click()
         row.find_element(By.CSS_SELECTOR, 'button[value="end"]').click()
-        assert "The caller hears the closing message" in page.text
+        page.until(lambda: "The caller hears the closing message" in page.text)
     finally:
         driver.quit()
 
