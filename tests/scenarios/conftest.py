@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,33 @@ async def curtain(there: World) -> AsyncIterator[None]:
         await asyncio.to_thread(there.outside.console, there.house, "channel request hangup all")
 
 
+@dataclass(slots=True)
+class Resident:
+    """The daemon that a file's scenarios share. Two must not guard one world: it moves out before another starts."""
+
+    file: str = ""
+    play: Playhouse | None = None
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def moves_in(self, daemon: contextlib.AbstractAsyncContextManager[Guarding], *, file: str) -> Guarding:
+        one = await self._stack.enter_async_context(daemon)
+        self.file = file
+        return one
+
+    async def moves_out(self) -> None:
+        self.file, self.play = "", None
+        await self._stack.aclose()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def daemons(tmp_path_factory: pytest.TempPathFactory) -> Daemons:
+async def resident(there: World) -> AsyncIterator[Resident]:
+    one = Resident()
+    yield one
+    await one.moves_out()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def daemons(tmp_path_factory: pytest.TempPathFactory, resident: Resident) -> Daemons:
     """Starts a daemon beside a world. text: changes to the base policy. edit: changes to the settings file."""
 
     @contextlib.asynccontextmanager
@@ -105,6 +131,7 @@ async def daemons(tmp_path_factory: pytest.TempPathFactory) -> Daemons:
         edit: Callable[[str], str] = lambda settings: settings,
         home: Path | None = None,
     ) -> AsyncIterator[Guarding]:
+        await resident.moves_out()
         home = home or tmp_path_factory.mktemp("home")
         settings = home / "callguard.toml"
         written = settings_text(
@@ -122,8 +149,11 @@ async def daemons(tmp_path_factory: pytest.TempPathFactory) -> Daemons:
     return start
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def here(request: pytest.FixtureRequest, there: World, daemons: Daemons) -> AsyncIterator[Playhouse]:
-    """The world and one daemon for all of a file's scenarios, with the file's own POLICY."""
-    async with daemons(there, request.module.POLICY) as one:
-        yield Playhouse(there=there, one=one)
+@pytest_asyncio.fixture(loop_scope="session")
+async def here(request: pytest.FixtureRequest, there: World, daemons: Daemons, resident: Resident) -> Playhouse:
+    """The world and one daemon for a file's scenarios, with the file's own POLICY."""
+    if resident.file != request.module.__name__:
+        one = await resident.moves_in(daemons(there, request.module.POLICY), file=request.module.__name__)
+        resident.play = Playhouse(there=there, one=one)
+    assert resident.play is not None
+    return resident.play

@@ -120,11 +120,8 @@ async def test_ended_by_policy_with_the_closing_words(here: Playhouse) -> None:
     ]
 
 
-async def test_a_machine_announces_only_where_no_exception_holds(
-    there: World, daemons: Daemons, here: Playhouse
-) -> None:
+async def test_a_machine_announces_only_where_no_exception_holds(there: World, daemons: Daemons) -> None:
     """The same time limit in mode act: announced to an ordinary caller, not to a protected number or a relay."""
-    await here.one.stop()
     async with daemons(there, POLICY + LIMIT) as one:
         for number, spoken in (("0312345678", True), ("0311112222", False), ("0399990000", False)):
             talk = await Playhouse(there=there, one=one).call(number=number)
@@ -153,11 +150,8 @@ automatic = true
 """
 
 
-async def test_words_of_despair_stop_the_machine_and_call_a_human(
-    there: World, daemons: Daemons, here: Playhouse
-) -> None:
+async def test_words_of_despair_stop_the_machine_and_call_a_human(there: World, daemons: Daemons) -> None:
     """A life may be at risk: in mode act the threat in the same breath warns nobody, a human is called at once."""
-    await here.one.stop()
     folder = sandbox_dir() / "speech"
     folder.mkdir(exist_ok=True)
     words = "I want to die. I will find you and I will kill you."
