@@ -122,7 +122,7 @@ class Daemon:
         self._asides: set[asyncio.Task[None]] = set()
         self._untapped: set[str] = set()
         self._languages: dict[str, str] = {}
-        self._modes: dict[str, tuple[str, str]] = {}
+        self._listeners: dict[str, tuple[str, str]] = {}
         self._record, self._sound, self._finishing = Writer("record"), Writer("sound"), Writer("finishing")
         self._bus_ok, self._store_fault = True, ""
         self._speech_fault = ""
@@ -460,7 +460,7 @@ class Daemon:
             return True
         if note.kind == "user-event" and note.name.lower() == "callguardlistening":
             here = (note.value("Phone"), (note.value("Mode"), note.value("Who")))
-            self._modes = dict([*self._modes.items(), here][-MODES_KEPT:])
+            self._listeners = dict([*self._listeners.items(), here][-MODES_KEPT:])
             return True
         call = self.calls.get(note.call_id) if note.call_id is not None else None
         if note.kind == "digit":
@@ -504,7 +504,7 @@ class Daemon:
             answer=self._answer,
             rest=self.rests.begin,
             key_refusal=self.pbx.key_refusal,
-            listener=lambda phone: self._modes.get(phone, ("", "")),
+            listener=lambda phone: self._listeners.get(phone, ("", "")),
             clock_ms=now_ms,
             wall=wall,
             languages=self.settings.speech.languages,

@@ -64,13 +64,14 @@ class Recipe:
 
 @dataclass(slots=True)
 class _Window:
-    """One job on its way through the recognizer."""
+    """One job on its way through the recognizer. seconds: how long a window the encoder sees."""
 
     job: HearingJob
     sound: Sound
     seen: Look
     offset_ms: int
     speech_ms: int
+    seconds: int
     language: str = ""
     encoded: Any = None
 
@@ -120,9 +121,8 @@ class WhisperRecognizer:
             ) from error
         self._recipe = recipe or Recipe()
         self._languages = tuple(languages) or ("en",)
-        self._one_by_one = self._model.model.device == "cpu"
         self._tokenizers: dict[str, Any] = {}
-        self._silence = self._encode(np.zeros(0, np.float32), FULL_S) if self._one_by_one else None
+        self._silence = self._encode(np.zeros(0, np.float32), FULL_S) if self._model.model.device == "cpu" else None
         self.again = 0
         self.windows = 0
 
@@ -156,11 +156,15 @@ class WhisperRecognizer:
         start_ms = max(0, seen.start_ms - self._recipe.edge_ms)
         end_ms = min(len(sound) * 1000 // RATE_HZ, seen.end_ms + self._recipe.edge_ms)
         sound = sound[start_ms * RATE_HZ // 1000 : end_ms * RATE_HZ // 1000][: FULL_S * RATE_HZ]
-        return _Window(job=job, sound=sound, seen=seen, offset_ms=start_ms, speech_ms=len(sound) * 1000 // RATE_HZ)
-
-    def _seconds(self, window: _Window) -> int:
-        wanted = max(self._recipe.least_s, window.speech_ms / 1000 + self._recipe.margin_s)
-        return min(FULL_S, math.ceil(wanted))
+        wanted = max(self._recipe.least_s, len(sound) / RATE_HZ + self._recipe.margin_s)
+        return _Window(
+            job=job,
+            sound=sound,
+            seen=seen,
+            offset_ms=start_ms,
+            speech_ms=len(sound) * 1000 // RATE_HZ,
+            seconds=min(FULL_S, math.ceil(wanted)),
+        )
 
     def _context(self, seconds: int) -> int:
         return next((context for context in self._recipe.contexts_s if context >= seconds), FULL_S)
@@ -169,7 +173,7 @@ class WhisperRecognizer:
         """Groups of one context, at most ``batch`` each, those of like length beside each other."""
         lengths: dict[int, list[int]] = {}
         for number in sorted(windows, key=lambda n: windows[n].speech_ms):
-            lengths.setdefault(self._context(self._seconds(windows[number])), []).append(number)
+            lengths.setdefault(self._context(windows[number].seconds), []).append(number)
         size = self._recipe.batch
         return [
             (context, {n: windows[n] for n in numbers[at : at + size]})
@@ -179,29 +183,28 @@ class WhisperRecognizer:
 
     def _hear_group(self, group: tuple[int, dict[int, _Window]]) -> dict[int, Hypothesis]:
         context, windows = group
-        said = self._decode([(window, self._seconds(window)) for window in windows.values()], context)
+        said = self._decode(list(windows.values()), context)
         answers: dict[int, Hypothesis] = {}
         for (number, window), one in zip(windows.items(), said, strict=True):
             words, looped = self._words(window, one)
             suspect = looped or one.capped or one.score < self._recipe.unsure
-            seconds = self._seconds(window)
-            wider = min(FULL_S, max(self._recipe.again_s, seconds * 2))
-            if suspect and window.job.final and seconds < wider:
+            wider = min(FULL_S, max(self._recipe.again_s, window.seconds * 2))
+            if suspect and window.job.final and window.seconds < wider:
                 self.again += 1
-                one = self._decode([(window, wider)], max(context, wider))[0]
+                window.seconds = wider
+                one = self._decode([window], max(context, wider))[0]
                 words, looped = self._words(window, one)
             answers[number] = self._hypothesis(window, one, words)
         return answers
 
-    def _decode(self, asked: list[tuple[_Window, int]], context: int) -> list[_Said]:
-        """Windows with the seconds each is encoded in; all are decoded in ``context`` seconds."""
+    def _decode(self, windows: list[_Window], context: int) -> list[_Said]:
+        """Each is encoded in its own seconds; all are decoded in ``context`` seconds."""
         import ctranslate2
 
-        self.windows += len(asked)
-        windows = [window for window, _ in asked]
+        self.windows += len(windows)
         model = self._model.model
         if self._silence is not None:
-            states = [self._with_silence(self._encode(window.sound, seconds), context) for window, seconds in asked]
+            states = [self._with_silence(self._encode(window.sound, window.seconds), context) for window in windows]
             view = ctranslate2.StorageView.from_array(np.concatenate(states))
         else:
             features = np.stack([self._features(window.sound, context) for window in windows])

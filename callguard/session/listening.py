@@ -288,12 +288,10 @@ class Listening:
         if speech:
             self._measure(ear, utterance, bytes(speech))
         said.closed_to_ms = utterance.end_ms
-        if said.whole_to_ms == ear.segmenter.spoke_ms and said.whole is None:
-            return
-        if said.whole_to_ms == ear.segmenter.spoke_ms and said.whole is not None and not _unheard(said.whole):
-            self._settle(said, said.whole)
-            return
-        if self._may_ask(ear):
+        if said.whole_to_ms == ear.segmenter.spoke_ms and (said.whole is None or not _unheard(said.whole)):
+            if said.whole is not None:
+                self._settle(said, said.whole)
+        elif self._may_ask(ear):
             self._ask(ear, said, utterance.end_ms, final=True)
         else:
             self.counts["closed-unheard"] += 1

@@ -183,8 +183,7 @@ class Accounts:
 
     def check(self, name: str, password: str, *, host: str) -> Account:
         """The account this password opens. Raises Refused "sign-in-wrong" or "sign-in-locked"."""
-        if self._locked(name, host):
-            raise Refused("too many wrong sign-ins", code="sign-in-locked", hint="wait a quarter of an hour")
+        self._refuse_locked(name, host)
         with self._engine.connect() as link:
             row = link.execute(select(users).where(users.c.name == name)).mappings().first()
         right = self._verify(row["password"] if row else self._nobody, password)
@@ -199,8 +198,7 @@ class Accounts:
 
     def vouched(self, name: str, *, host: str) -> Account:
         """The account of a name somebody else vouched for. Raises Refused "sign-in-unknown" or "sign-in-locked"."""
-        if self._locked(name, host):
-            raise Refused("too many wrong sign-ins", code="sign-in-locked", hint="wait a quarter of an hour")
+        self._refuse_locked(name, host)
         account = self.get(name)
         if account is None or account.disabled:
             self._count(name, host)
@@ -317,7 +315,7 @@ class Accounts:
 
     # inside
 
-    def _locked(self, name: str, host: str) -> bool:
+    def _refuse_locked(self, name: str, host: str) -> None:
         since = self._now() - WINDOW
         with self._engine.connect() as link:
             per_name, per_host = (
@@ -326,7 +324,8 @@ class Accounts:
                 ).scalar_one()
                 for column, value in ((attempts.c.name, _short(name)), (attempts.c.host, host[:64]))
             )
-        return per_name >= MOST_PER_NAME or per_host >= MOST_PER_HOST
+        if per_name >= MOST_PER_NAME or per_host >= MOST_PER_HOST:
+            raise Refused("too many wrong sign-ins", code="sign-in-locked", hint="wait a quarter of an hour")
 
     def _count(self, name: str, host: str) -> None:
         now = self._now()

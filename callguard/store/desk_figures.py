@@ -269,6 +269,12 @@ def _kinds(link: Connection, within: list[Any]) -> dict[str, list[str]]:
     return found
 
 
+def _story(kind: RecordKind, within: list[Any], *columns: Any) -> sa.Select[Any]:
+    """Lines of one kind out of the stories of these cases: the case's id, then ``columns``."""
+    query = sa.select(records.c.case_id, *columns).join(cases, cases.c.id == records.c.case_id)
+    return query.where(records.c.kind == kind, *within)
+
+
 def _rules(link: Connection, within: list[Any]) -> dict[str, set[str]]:
     """Rules by case. The rule's id is read inside the database, so that no transcript travels."""
     rule = (
@@ -276,12 +282,7 @@ def _rules(link: Connection, within: list[Any]) -> dict[str, set[str]]:
         if link.dialect.name == "sqlite"
         else sa.cast(records.c.data, sa.JSON)["rule"].as_string()
     )
-    query = (
-        sa.select(records.c.case_id, rule.label("rule"))
-        .join(cases, cases.c.id == records.c.case_id)
-        .where(records.c.kind == RecordKind.FINDING, *within)
-        .distinct()
-    )
+    query = _story(RecordKind.FINDING, within, rule.label("rule")).distinct()
     found: dict[str, set[str]] = defaultdict(set)
     for row in link.execute(query):
         if row.rule:
@@ -290,19 +291,16 @@ def _rules(link: Connection, within: list[Any]) -> dict[str, set[str]]:
 
 
 def _after_warnings(link: Connection, within: list[Any]) -> AfterWarnings:
-    def story(kind: RecordKind, *columns: Any) -> sa.Select[Any]:
-        query = sa.select(records.c.case_id, *columns).join(cases, cases.c.id == records.c.case_id)
-        return query.where(records.c.kind == kind, cases.c.warnings > 0, *within)
-
+    warned = [cases.c.warnings > 0, *within]
     last_ms: dict[str, int] = {}
-    for case, at_ms, text in link.execute(story(RecordKind.ANNOUNCEMENT, records.c.at_ms, records.c.data)):
+    for case, at_ms, text in link.execute(_story(RecordKind.ANNOUNCEMENT, warned, records.c.at_ms, records.c.data)):
         told = json.loads(text)
         if told.get("rung"):
             last_ms[case] = max(last_ms.get(case, 0), told.get("ended_ms") or at_ms)
-    newest = story(RecordKind.FINDING, sa.func.max(records.c.at_ms).label("newest_ms")).group_by(records.c.case_id)
-    found_ms = {row.case_id: row.newest_ms for row in link.execute(newest)}
+    newest = _story(RecordKind.FINDING, warned, sa.func.max(records.c.at_ms).label("newest_ms"))
+    found_ms = {row.case_id: row.newest_ms for row in link.execute(newest.group_by(records.c.case_id))}
     by_us = sa.or_(records.c.data.contains('"EndCall"'), records.c.data.contains('"Transfer"'))
-    ended = set(link.execute(story(RecordKind.ACTION).where(by_us)).scalars())
+    ended = set(link.execute(_story(RecordKind.ACTION, warned).where(by_us)).scalars())
     went_on = {case for case, at_ms in last_ms.items() if case not in ended and found_ms.get(case, -1) > at_ms}
     over = len(ended & last_ms.keys())
     return AfterWarnings(calm=len(last_ms) - over - len(went_on), went_on=len(went_on), ended=over)
@@ -310,11 +308,7 @@ def _after_warnings(link: Connection, within: list[Any]) -> AfterWarnings:
 
 def _rests(link: Connection, within: list[Any]) -> tuple[int, int]:
     """How many rests were given after flagged calls, and their least time in all."""
-    query = (
-        sa.select(records.c.data)
-        .join(cases, cases.c.id == records.c.case_id)
-        .where(records.c.kind == RecordKind.ACTION, records.c.data.contains('"RestAgent"'), *within)
-    )
-    given = [json.loads(text) for text in link.execute(query).scalars()]
+    query = _story(RecordKind.ACTION, within, records.c.data).where(records.c.data.contains('"RestAgent"'))
+    given = [json.loads(row.data) for row in link.execute(query)]
     rests = [one for one in given if one.get("name") == "RestAgent"]
     return len(rests), sum(int(one.get("min_s", 0)) for one in rests)

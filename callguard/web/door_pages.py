@@ -60,9 +60,7 @@ def sign_in(
     try:
         account = desk.accounts.check(name.strip(), password, host=host)
     except Refused as error:
-        log_refused(host, error.code)
-        desk.audit("nobody", "sign-in-refused", "desk", host=host, reason=error.code)
-        return _door(request, after=own_path(after), code=error.code, name=name, status=401)
+        return _refused(request, error, host=host, after=after, name=name)
     return _let_in(request, account.name, host=host, after=after)
 
 
@@ -104,9 +102,7 @@ async def from_provider(
         name = await oidc.who_came_back(desk.settings.oidc, errand, code=code, state=state, back=_way_back(desk))
         account = await asyncio.to_thread(desk.accounts.vouched, name, host=host)
     except CallguardError as error:
-        log_refused(host, error.code)
-        await asyncio.to_thread(desk.audit, "nobody", "sign-in-refused", "desk", host=host, reason=error.code)
-        return _door(request, after="/", code=error.code, status=401)
+        return await asyncio.to_thread(_refused, request, error, host=host)
     answer = await asyncio.to_thread(_let_in, request, account.name, host=host, after=errand.after)
     answer.delete_cookie(oidc.COOKIE, path=BACK)
     return answer
@@ -114,6 +110,13 @@ async def from_provider(
 
 def _way_back(desk: Desk) -> str:
     return desk.settings.web.address + BACK
+
+
+def _refused(request: Request, error: CallguardError, *, host: str, after: str = "/", name: str = "") -> HTMLResponse:
+    """The door stays shut: told to fail2ban and to the audit."""
+    log_refused(host, error.code)
+    desk_of(request).audit("nobody", "sign-in-refused", "desk", host=host, reason=error.code)
+    return _door(request, after=own_path(after), code=error.code, name=name, status=401)
 
 
 def _let_in(request: Request, name: str, *, host: str, after: str) -> Response:

@@ -27,34 +27,52 @@ MUSIC_S = 60
 """So much of each piece of hold music, from its middle."""
 
 
-def noises() -> dict[str, bytes]:
-    """What a line carries besides speech: PCM at 8000 Hz after mu-law."""
+def waves() -> dict[str, Wave]:
+    """What a line carries besides speech: -1..1 at 8000 Hz, six seconds each."""
     t = np.arange(SECONDS * RATE_HZ) / RATE_HZ
     white = np.random.default_rng(5).standard_normal(len(t))
     spectrum = np.fft.rfft(white)
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
     pink = np.fft.irfft(spectrum, len(t))
-    pink /= pink.std()
 
-    def tone(*hz: float, on_s: float = SECONDS, off_s: float = 0.0) -> Wave:
-        wave = sum(np.sin(2 * np.pi * each * t) for each in hz) / len(hz)
+    def tones(*hz: float, on_s: float = SECONDS, off_s: float = 0.0) -> Wave:
+        wave = sum(np.sin(2 * np.pi * f * t) for f in hz) / len(hz)
         return np.asarray(np.where(t % (on_s + off_s) < on_s, wave, 0.0) * 0.5)
 
-    made = {
-        "key presses": tone(770, 1336, on_s=0.15, off_s=0.15),
-        "ringback": tone(440, 480, on_s=2, off_s=4),
-        "busy": tone(480, 620, on_s=0.5, off_s=0.5),
-        "dial tone": tone(350, 440),
-        "fax calling": tone(1100, on_s=0.5, off_s=3),
-        "fax answer": tone(2100),
-        "comfort noise": white * 10 ** (-60 / 20),
-        "white noise": white * 10 ** (-20 / 20),
-        "loud white noise": white * 10 ** (-6 / 20),
-        "pink noise": pink * 10 ** (-15 / 20),
-        "clipped noise": np.clip(white * 2, -1, 1),
-        "mains hum": tone(50, 100, 150),
+    def noise(dbfs: float, wave: Wave = white) -> Wave:
+        return np.asarray(wave / wave.std() * 10 ** (dbfs / 20))
+
+    return {
+        "silence": np.zeros(len(t)),
+        "hiss at -60 dBFS": noise(-60),
+        "white noise at -20 dBFS": noise(-20),
+        "white noise at -6 dBFS": noise(-6),
+        "pink noise at -15 dBFS": noise(-15, pink),
+        "clipped noise": np.clip(noise(6), -1, 1),
+        "mains hum": tones(50, 100, 150),
+        "direct current": np.full(len(t), 0.3),
+        "key presses": _keys(t),
+        "ringback": tones(440, 480, on_s=2, off_s=4),
+        "busy": tones(480, 620, on_s=0.5, off_s=0.5),
+        "dial tone": tones(350, 440),
+        "fax calling": tones(1100, on_s=0.5, off_s=3),
+        "fax answer": tones(2100),
     }
-    return {name: through_ulaw(to_pcm(wave, RATE_HZ)) for name, wave in made.items()}
+
+
+def _keys(t: Wave) -> Wave:
+    """Twenty keys of a telephone, a half of the time each."""
+    low, high = (697, 770, 852, 941), (1209, 1336, 1477)
+    wave = np.zeros(len(t))
+    for n in range(20):
+        part = (n * 0.3 <= t) & (n * 0.3 + 0.15 > t)
+        wave[part] = (np.sin(2 * np.pi * low[n % 4] * t) + np.sin(2 * np.pi * high[n % 3] * t))[part] * 0.3
+    return wave
+
+
+def noises() -> dict[str, bytes]:
+    """The same as PCM after mu-law."""
+    return {name: through_ulaw(to_pcm(wave, RATE_HZ)) for name, wave in waves().items()}
 
 
 def music(folder: Path) -> dict[str, bytes]:
