@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from opening import opened
 
-from callguard.model.case import CaseOpened, Record, RecordKind, Track
+from callguard.model.case import Record, RecordKind, Track
 from callguard.model.errors import CallguardError, Refused
 from callguard.model.ids import CallId, CaseId
 from callguard.model.policy import Keeping
@@ -19,23 +20,7 @@ AT = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def old_case(store: Store, call: str = "1") -> CaseId:
-    case = store.open_case(
-        CaseOpened(
-            call=CallId(call),
-            opened_at=AT,
-            call_started_at=AT,
-            queue="q",
-            language="en",
-            caller_number="0312345678",
-            caller_name="Taro",
-            agent="a",
-            policy_name="p",
-            policy_hash="h",
-            flag_reason="flag",
-            flagged_by="agent",
-            flagged_ms=0,
-        )
-    )
+    case = store.open_case(opened(call, AT, caller_number="0312345678", caller_name="Taro"))
     store.append(case, [Record(kind=RecordKind.TRANSCRIPT, at_ms=0, data={"role": "caller", "text": "secret words"})])
     tracks = store.tracks()
     tracks.begin(case, Track.CALLER, start_ms=0)

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from callguard.model.case import CaseOpened, CaseStatus, Record, RecordKind
+from opening import opened
+
+from callguard.model.case import CaseStatus, Record, RecordKind
 from callguard.model.finding import Category
-from callguard.model.ids import CallId, CaseId
+from callguard.model.ids import CaseId
 from callguard.model.policy import Keeping
 from callguard.store import Store, open_store
 
@@ -24,23 +26,7 @@ class Clock:
 
 
 def case_of(store: Store, call: str, at: datetime) -> CaseId:
-    return store.open_case(
-        CaseOpened(
-            call=CallId(call),
-            opened_at=at,
-            call_started_at=at,
-            queue="q",
-            language="en",
-            caller_number="0312345678",
-            caller_name="",
-            agent="a",
-            policy_name="p",
-            policy_hash="h",
-            flag_reason="flag",
-            flagged_by="agent",
-            flagged_ms=0,
-        )
-    )
+    return store.open_case(opened(call, at, caller_number="0312345678"))
 
 
 def test_a_clock_set_back_breaks_neither_chain_nor_story(tmp_path: Path) -> None:

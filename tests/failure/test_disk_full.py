@@ -9,36 +9,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import soundfile
+from opening import opened
 
-from callguard.model.case import CaseOpened, Record, RecordKind, Track
+from callguard.model.case import Record, RecordKind, Track
 from callguard.model.errors import StoreFault
-from callguard.model.ids import CallId
 from callguard.store import open_store
-
-AT = datetime(2026, 11, 25, tzinfo=UTC)
-
-
-def opened(call: str) -> CaseOpened:
-    return CaseOpened(
-        call=CallId(call),
-        opened_at=AT,
-        call_started_at=AT,
-        queue="q",
-        language="en",
-        caller_number="",
-        caller_name="",
-        agent="a",
-        policy_name="p",
-        policy_hash="h",
-        flag_reason="flag",
-        flagged_by="agent",
-        flagged_ms=0,
-    )
 
 
 def in_child(work: Callable[[], None]) -> None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from opening import opened
 
-from callguard.model.case import CaseOpened, Record, RecordKind
-from callguard.model.ids import CallId
+from callguard.model.case import Record, RecordKind
 from callguard.store import Store, open_store
 from callguard.store.desk_figures import AfterWarnings, figures
 
@@ -30,23 +30,7 @@ def did(name: str, at_ms: int) -> Record:
 
 
 def case(store: Store, call: str, *story: Record) -> None:
-    made = store.open_case(
-        CaseOpened(
-            call=CallId(call),
-            opened_at=NOW,
-            call_started_at=NOW,
-            queue="q",
-            language="en",
-            caller_number="",
-            caller_name="",
-            agent="a",
-            policy_name="p",
-            policy_hash="h",
-            flag_reason="flag",
-            flagged_by="agent",
-            flagged_ms=0,
-        )
-    )
+    made = store.open_case(opened(call, NOW))
     store.append(made, story)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from opening import opened
 
-from callguard.model.case import CaseOpened, Track
-from callguard.model.ids import CallId
+from callguard.model.case import Track
 from callguard.store import open_store
 
 HOUR_MS = 3_600_000
@@ -19,23 +19,7 @@ HOUR_MS = 3_600_000
 def test_an_hour_in_step(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/c.db", segments=tmp_path / "segments")
     at = datetime(2026, 11, 25, tzinfo=UTC)
-    case = store.open_case(
-        CaseOpened(
-            call=CallId("1"),
-            opened_at=at,
-            call_started_at=at,
-            queue="q",
-            language="en",
-            caller_number="",
-            caller_name="",
-            agent="a",
-            policy_name="p",
-            policy_hash="h",
-            flag_reason="flag",
-            flagged_by="agent",
-            flagged_ms=0,
-        )
-    )
+    case = store.open_case(opened("1", at))
     tracks = store.tracks()
     begins = {Track.CALLER: 1000, Track.AGENT: 1020, Track.ANNOUNCEMENTS: 600_000, Track.SUPERVISOR: 3_000_000}
     clicks = [3_000_000 + 60_000 * n for n in range(1, 10)] + [HOUR_MS - 20]

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from opening import opened
 
-from callguard.model.case import CaseOpened, Record, RecordKind, Track
-from callguard.model.ids import CallId
+from callguard.model.case import Record, RecordKind, Track
 from callguard.store import open_store, proof
 from callguard.store.masking import MASK, Stretch, Way, beeped, masked_text, voice_hidden
 from callguard.store.signing import public_pem
@@ -76,23 +76,7 @@ def test_a_hidden_voice_only_tells_that_somebody_spoke() -> None:
 def test_masked_bundles(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/c.db", segments=tmp_path / "segments")
     at = datetime(2026, 11, 25, tzinfo=UTC)
-    case = store.open_case(
-        CaseOpened(
-            call=CallId("1"),
-            opened_at=at,
-            call_started_at=at,
-            queue="q",
-            language="en",
-            caller_number="0312345678",
-            caller_name="Taro Yamada",
-            agent="PJSIP/hanako",
-            policy_name="p",
-            policy_hash="h",
-            flag_reason="flag",
-            flagged_by="agent",
-            flagged_ms=0,
-        )
-    )
+    case = store.open_case(opened("1", at, caller_number="0312345678", caller_name="Taro Yamada", agent="PJSIP/hanako"))
     words = [["my", 0, 400, 1.0], [" number", 400, 800, 1.0], [" is", 800, 1000, 1.0], [" 0312345678", 1000, 2000, 1.0]]
     talk = {"role": "caller", "text": "my number is 0312345678", "words": words, "start_ms": 0, "end_ms": 2000}
     reply = {"role": "agent", "text": "I am sorry", "start_ms": 2000, "end_ms": 3000}

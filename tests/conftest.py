@@ -1,0 +1,8 @@
+"""What stands beside this file is for all tests: ``opening.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
