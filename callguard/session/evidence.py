@@ -6,9 +6,11 @@ Rings hold the last sound of every leg, also of legs that have left. ``open`` st
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from callguard.audio.ring import Ring
@@ -18,6 +20,7 @@ from callguard.model.ids import CallId, CaseId, LegId, Role
 from callguard.model.policy import Keeping
 from callguard.ports import CaseStore, TrackFiles
 from callguard.session.mixing import TrackMix
+from callguard.session.records import lost_record
 from callguard.session.writing import Writer
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,9 @@ SETTLE_MS = 300
 
 MOST_STORY = 4000
 """Lines remembered of a call without a case; the oldest talk goes first."""
+
+WAITING_MS = 600_000
+"""So much sound of a track waits in memory (16 kB a second) while it cannot be written: a full disk may be emptied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,10 @@ class Evidence:
         self._story: list[Record] = []
         self._until_ms: int | None = None
         self._keeping_sound = False
-        self.lost: list[str] = []
+        self._writing = asyncio.Lock()
+        self.troubles: list[str] = []
+        self._made: list[Segment] = []
+        self._registered = 0
 
     # sound
 
@@ -146,8 +155,9 @@ class Evidence:
         self._keeping_sound = True
         self._pour_rings()
         if fresh:
-            for track in (Track.CALLER, Track.AGENT):
-                await self._begin(track, start_ms)
+            with contextlib.suppress(StoreFault):  # ``write`` begins it again
+                for track in (Track.CALLER, Track.AGENT):
+                    await self._begin(track, start_ms)
         await self.write(at_ms=None)
 
     def _pour_rings(self) -> None:
@@ -166,48 +176,61 @@ class Evidence:
         """Write what is ready. at_ms: now, None for everything. Called about twice a second while sound is kept."""
         if self.case is None:
             return
+        async with self._writing:
+            await self._write(self.case, at_ms)
+
+    async def _write(self, case: CaseId, at_ms: int | None) -> None:
         for track, mix in self._mixes.items():
             until_ms = mix.end_ms if at_ms is None else at_ms - SETTLE_MS
             start_ms, pcm = mix.take(until_ms)
-            if pcm and await self._begin(track, start_ms):
-                try:
-                    await self._desk.sound.do(self._desk.tracks.write, self.case, track, at_ms=start_ms, pcm=pcm)
-                except StoreFault as fault:
-                    self._lost(fault.code)
+            if not pcm:
+                continue
+            try:
+                await self._begin(track, start_ms)
+                await self._desk.sound.do(self._desk.tracks.write, case, track, at_ms=start_ms, pcm=pcm)
+            except StoreFault as fault:
+                self._trouble(fault.code)
+                lost_ms = mix.give_back(start_ms, pcm, longest_ms=WAITING_MS)
+                if lost_ms:
+                    self.note(lost_record(track, start_ms=start_ms, lost_ms=lost_ms, reason=fault.code))
 
-    async def _begin(self, track: Track, start_ms: int) -> bool:
-        if track in self._begun:
-            return True
-        try:
+    async def _begin(self, track: Track, start_ms: int) -> None:
+        if track not in self._begun:
+            assert self.case is not None
             await self._desk.sound.do(self._desk.tracks.begin, self.case, track, start_ms=start_ms)
-        except StoreFault as fault:
-            self._lost(fault.code)
-            return False
-        self._begun.add(track)
-        return True
+            self._begun.add(track)
 
-    def _lost(self, code: str) -> None:
-        if code not in self.lost:
-            self.lost.append(code)
-            log.error("kept sound could not be written", extra={"code": code})
+    def _trouble(self, code: str) -> None:
+        if code not in self.troubles:
+            self.troubles.append(code)
+            log.error("kept sound could not be written; it waits in memory", extra={"code": code})
 
     # the end
 
-    async def finish(self, *, ended_at: datetime, ended_ms: int) -> Sequence[Segment]:
-        """Close the case's files and record. Nothing to do for a call without a case."""
+    async def finish(self, *, ended_at: datetime, ended_ms: int, last: bool = True) -> Sequence[Segment]:
+        """Close the case's files and record. Nothing to do for a call without a case.
+
+        Raises StoreFault where the record, or (unless ``last``) the sound, could not be written: to be asked again.
+        """
         if self.case is None:
             return ()
         await self.write(at_ms=None)
-        segments: list[Segment] = []
+        waiting = [(track, mix) for track, mix in self._mixes.items() if mix.end_ms > mix.start_ms]
+        if waiting and not last:
+            raise StoreFault("kept sound waits in memory", code=self.troubles[-1])
+        for track, mix in waiting:
+            lost_ms = mix.end_ms - mix.start_ms
+            self.note(lost_record(track, start_ms=mix.start_ms, lost_ms=lost_ms, reason=self.troubles[-1]))
         try:
-            segments = await self._desk.finishing.do(self._desk.tracks.finish, self.case)
+            self._made += await self._desk.finishing.do(self._desk.tracks.finish, self.case)
         except StoreFault as fault:
-            self._lost(fault.code)
-        for segment in segments:
-            await self._desk.record.do(self._desk.store.add_segment, replace(segment))
+            self._trouble(fault.code)
+        for segment in self._made[self._registered :]:
+            await self._desk.record.do(self._desk.store.add_segment, segment)
+            self._registered += 1
         await self.flush()
         await self._desk.record.do(self._desk.store.close_call, self.case, ended_at=ended_at, ended_ms=ended_ms)
-        return segments
+        return self._made
 
     def drop(self) -> int:
         """Forget all sound in memory; return how many milliseconds of it there were."""

@@ -93,6 +93,9 @@ LOOK_UP_S = 3.0
 LAST_WORDS_S = 6.0
 """So long the last words before hang-up are waited for."""
 
+CLOSING_TRIES, CLOSING_GAP_S = 30, 2.0
+"""How often a case whose call is over is tried to be closed, where the store cannot write."""
+
 MEASURES = (PlayWarning, Transfer, EndCall)
 """What is done to a caller is always on record: each of these opens a case where none is open."""
 
@@ -500,22 +503,36 @@ class GuardedCall:
             self._tell_presence(at_ms=at_ms, who=who, mode=mode, what="ended")
         self.view.presence.clear()
         self.evidence.note(records.ended_record(ended, at_ms=at_ms))
-        await self._shape()
-        await self._last_words()
-        await asyncio.gather(*self._beside, return_exceptions=True)
-        await self._empty_inbox()
-        with contextlib.suppress(StoreFault):
-            await self._open_late()
-            segments = await self.evidence.finish(ended_at=records.wall_of(self.origin, at_ms), ended_ms=at_ms)
+        try:
+            with contextlib.suppress(StoreFault):  # what it could not store waits with the rest of the story
+                await self._shape()
+            await self._last_words()
+            await asyncio.gather(*self._beside, return_exceptions=True)
+            await self._empty_inbox()
+            await self._finish_evidence(at_ms)
+        finally:
+            await self._dropped()
+            self.closed = True
+            self.view.dirty = True
+            with contextlib.suppress(CallguardError):
+                await self._house.over(self)
+
+    async def _finish_evidence(self, at_ms: int) -> None:
+        """Close the case, asking a store that cannot write again and again: nothing flagged is lost in a hurry."""
+        ended_at = records.wall_of(self.origin, at_ms)
+        for tries_left in reversed(range(CLOSING_TRIES)):
+            try:
+                await self._open_late()
+                segments = await self.evidence.finish(ended_at=ended_at, ended_ms=at_ms, last=not tries_left)
+            except StoreFault as fault:
+                self._look(3, f"the record cannot be written: {fault.code}")
+                await asyncio.sleep(CLOSING_GAP_S if tries_left else 0)
+                continue
             if self.evidence.case is not None:
                 start = min((one.start_ms for one in segments), default=None)
                 end = max((one.end_ms for one in segments), default=None)
                 self._tell_case("finished", start_ms=start, end_ms=end)
-        await self._dropped()
-        self.closed = True
-        self.view.dirty = True
-        with contextlib.suppress(CallguardError):
-            await self._house.over(self)
+            return
 
     async def _last_words(self) -> None:
         """Words spoken right before the end are heard out, and judged."""

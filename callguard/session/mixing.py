@@ -38,6 +38,17 @@ class TrackMix:
             self._sum = np.concatenate((self._sum, np.zeros(short, dtype=np.int32)))
         self._sum[offset : offset + len(samples)] += samples
 
+    def give_back(self, start_ms: int, pcm: bytes, *, longest_ms: int) -> int:
+        """What was taken last could not be written: it waits here again, before what came meanwhile.
+
+        More than ``longest_ms`` in all is not kept in memory: the oldest goes. Returns how many milliseconds went.
+        """
+        back = np.frombuffer(pcm, "<i2").astype(np.int32)
+        self._sum, self.start_ms = np.concatenate((back, self._sum)), start_ms
+        over_ms = max(0, len(self._sum) // _PER_MS - longest_ms)
+        self._sum, self.start_ms = self._sum[over_ms * _PER_MS :], start_ms + over_ms
+        return over_ms
+
     def take(self, until_ms: int) -> tuple[int, bytes]:
         """(start, PCM) of everything before ``until_ms``; b"" where nothing is there."""
         count = min(len(self._sum), max(0, (until_ms - self.start_ms) * _PER_MS))

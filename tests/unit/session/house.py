@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -87,14 +87,14 @@ class Listening:
 
 
 class Flaky:
-    """A store that is away for so many writes."""
+    """A store, or its sound files, that is away for so many writes."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self.away = store, 0
+    def __init__(self, real: object, *, writes: Sequence[str]) -> None:
+        self._real, self._writes, self.away = real, writes, 0
 
     def __getattr__(self, name: str) -> Any:
-        real = getattr(self._store, name)
-        if name not in ("open_case", "append"):
+        real = getattr(self._real, name)
+        if name not in self._writes:
             return real
 
         def doing(*args: Any, **named: Any) -> Any:
@@ -113,6 +113,7 @@ class Bench:
     call: GuardedCall
     store: Store
     flaky: Flaky
+    disk: Flaky
     switchboard: Switchboard
     listening: Listening
     clock: list[int]
@@ -166,17 +167,18 @@ async def bench(folder: Path, *, mode: str = "assist", more: str = "") -> AsyncI
     file.write_text(f'{head}[rules]\nfiles = ["rules.toml"]\n{more}')
     policy = load_policy(file)
     store = open_store(f"sqlite:///{folder}/cases.db", segments=folder / "segments")
-    flaky, board, listening, clock = Flaky(store), Switchboard(), Listening(), [0]
+    flaky, disk = Flaky(store, writes=("open_case", "append")), Flaky(store.tracks(), writes=("begin", "write"))
+    board, listening, clock = Switchboard(), Listening(), [0]
     writers = [Writer(name) for name in ("record", "sound", "finishing")]
     told: list[BaseModel] = []
     answers: dict[str, dict[str, str]] = {}
     modes: dict[str, str] = {}
     guard = Guard(policy=policy, rules=load_rules(policy))
-    house = _house(flaky, store, board, listening, clock, writers, told, answers, modes)
+    house = _house(flaky, disk, board, listening, clock, writers, told, answers, modes)
     call = Call(id=CallId("c1"), started_ms=0, legs=(CALLER, AGENT), queue="support", linked=frozenset({"c1"}))
     guarded = GuardedCall(call, guard=guard, house=house)
     guarded.start()
-    one = Bench(guarded, store, flaky, board, listening, clock, told, answers, modes)
+    one = Bench(guarded, store, flaky, disk, board, listening, clock, told, answers, modes)
     for leg in (CALLER, AGENT):
         guarded.put(LegUp(call_id=call.id, leg=leg, at_ms=0))
     await one.until(lambda: {CALLER.id, AGENT.id} <= listening.legs)
@@ -191,7 +193,7 @@ async def bench(folder: Path, *, mode: str = "assist", more: str = "") -> AsyncI
 
 def _house(
     flaky: Flaky,
-    store: Store,
+    disk: Flaky,
     board: Switchboard,
     listening: Listening,
     clock: list[int],
@@ -215,7 +217,7 @@ def _house(
     async def over(call: GuardedCall) -> None: ...
 
     record, sound, finishing = writers
-    desk = Desk(store=flaky, tracks=store.tracks(), record=record, sound=sound, finishing=finishing)  # type: ignore[arg-type]
+    desk = Desk(store=flaky, tracks=disk, record=record, sound=sound, finishing=finishing)  # type: ignore[arg-type]
     return House(
         desk=desk,
         switchboard=board,  # type: ignore[arg-type]

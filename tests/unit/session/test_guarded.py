@@ -7,12 +7,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
+from callguard.bus.messages import CaseChanged
 from callguard.model.action import Effect
 from callguard.model.call import LegUp, PbxNote
+from callguard.model.case import RecordKind
 from callguard.model.key import Key
 from callguard.model.words import Transcript, Word
+from callguard.session import guarded
+from callguard.store.wav import look
 
 sys.path.insert(0, str(Path(__file__).parent))
 from house import AGENT, BOSS, CALLER, Bench, bench
@@ -92,6 +97,55 @@ async def test_a_store_that_is_away_loses_no_flag(tmp_path: Path) -> None:
         await one.hang_up()
         assert tracks(one)["caller"] == (0, 5000)
         assert {"key", "flag", "decision"} <= set(one.kinds())
+
+
+async def test_sound_waits_in_memory_while_the_disk_is_full(tmp_path: Path) -> None:
+    """Not a frame is missing once there is room again."""
+    async with bench(tmp_path) as one:
+        one.speak(CALLER, 2000)
+        one.clock[0] = 2000
+        await one.press(Key.FLAG)
+        for away in (0, 20, 20, 0):
+            one.disk.away = away
+            one.speak(CALLER, 1000)
+            one.clock[0] += 1000
+            await one.call.write()
+        await one.hang_up()
+        assert tracks(one)["caller"] == (0, 6000)
+        assert np.all(heard(one, "caller") == 16)
+        assert "gap" not in one.kinds()
+
+
+async def test_a_disk_full_at_the_end_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "CLOSING_GAP_S", 0.01)
+    async with bench(tmp_path) as one:
+        one.speak(CALLER, 2000)
+        one.clock[0] = 2000
+        await one.press(Key.FLAG)
+        one.speak(CALLER, 1000)
+        one.clock[0], one.disk.away, one.flaky.away = 3000, 7, 3
+        await one.hang_up()
+        assert tracks(one)["caller"] == (0, 3000)
+        assert [e.status for e in one.board if isinstance(e, CaseChanged)] == ["opened", "finished"]
+
+
+async def test_sound_that_can_never_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "CLOSING_GAP_S", 0.0)
+    async with bench(tmp_path) as one:
+        one.speak(CALLER, 2000)
+        one.clock[0] = 2000
+        await one.press(Key.FLAG)
+        await one.until(lambda: any(look(file) for file in (tmp_path / "segments").rglob("caller.wav")))
+        await one.call.write()
+        one.speak(CALLER, 1000)
+        one.clock[0], one.disk.away = 3000, 1_000_000
+        await one.hang_up()
+        assert tracks(one)["caller"] == (0, 2000)
+        assert one.call.evidence.case is not None
+        lost = [dict(r.data) for r in one.store.records(one.call.evidence.case) if r.kind is RecordKind.GAP]
+        assert [(one["track"], one["lost_ms"], one["reason"]) for one in lost] == [
+            ("caller", 1000, "store-unreachable")
+        ]
 
 
 async def test_a_warning_is_not_played_while_it_cannot_be_stored(tmp_path: Path) -> None:
