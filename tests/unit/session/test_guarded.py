@@ -52,6 +52,10 @@ def heard(one: Bench, track: str) -> np.ndarray:
     return soundfile.read(io.BytesIO(one.store.sound(segment)), dtype="int16")[0]
 
 
+def growing(folder: Path) -> list[Path]:
+    return list((folder / "segments").rglob("caller.wav"))
+
+
 async def test_a_flag_is_stored_before_it_is_answered_and_keeps_what_came_before(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         one.speak(CALLER, 5000)
@@ -135,8 +139,7 @@ async def test_sound_that_can_never_be_written_is_named(tmp_path: Path, monkeypa
         one.speak(CALLER, 2000)
         one.clock[0] = 2000
         await one.press(Key.FLAG)
-        await one.until(lambda: any(look(file) for file in (tmp_path / "segments").rglob("caller.wav")))
-        await one.call.write()
+        await one.until(lambda: [2000] == [at.length_ms for file in growing(tmp_path) if (at := look(file))])
         one.speak(CALLER, 1000)
         one.clock[0], one.disk.away = 3000, 1_000_000
         await one.hang_up()
