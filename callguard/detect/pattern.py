@@ -2,6 +2,7 @@
 
 word        the word as it stands          ~kill       any form of it
 {insult}    a named list                   <frame>     a named pattern
+<will:hurt> the mould "will" (a frame that holds {*}) with the list "hurt" put in
 (a b | c)   alternatives                   x?  x*      optional, up to four times
 ..3         a gap of up to three positions inside one sentence (words in English, characters in Japanese)
 !x          what follows is not x          ^  $        a sentence or a phrase begins, ends

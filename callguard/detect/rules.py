@@ -6,6 +6,7 @@ A rule file names its ``language`` and holds ``[lists.*]``, ``[frames]``, ``[gua
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -163,6 +164,9 @@ def _enter(code: str, words: Words, lists: Mapping[str, Any], name: str, table: 
         words.enter(name, [str(e) for e in source.get("words", ())], str(source.get("kind", "word")), sound=False)
 
 
+_MOULDED = re.compile(r"<([^<>\s:]+):([^<>\s:]+)>")
+
+
 class _Reader:
     """Reads patterns against the lists and frames of one language."""
 
@@ -171,17 +175,38 @@ class _Reader:
         self.words = words
         self.lists = lists
         self.frames: dict[str, Node] = {}
+        self.moulds: dict[str, str] = {}
 
     def frame(self, name: str, source: str | Sequence[str]) -> None:
+        """Take note of a frame. One that holds ``{*}`` is a mould: ``<name:list>`` is the frame for that list."""
         where = f"{self.code}.frames.{name}"
-        text = source if isinstance(source, str) else " | ".join(source)
+        text = self.filled(source if isinstance(source, str) else " | ".join(source), where)
+        if "{*" in text:
+            self.moulds[name] = f"( {text} )"
+            return
         self.frames[name] = parse(
             f"( {text} )", self.frames, literal=self.literal, commonness=self.commonness, where=where
         ).node
 
+    def filled(self, source: str, where: str) -> str:
+        """The pattern with the list put into each of its moulds."""
+
+        def fill(piece: re.Match[str]) -> str:
+            if piece[1] not in self.moulds:
+                raise SettingsError(f"there is no frame {piece[0]}", where=where)
+            return self.moulds[piece[1]].replace("{*", "{" + piece[2])
+
+        return _MOULDED.sub(fill, source)
+
     def patterns(self, sources: Sequence[str], where: str) -> tuple[Pattern, ...]:
         return tuple(
-            parse(str(source), self.frames, literal=self.literal, commonness=self.commonness, where=where)
+            parse(
+                self.filled(str(source), where),
+                self.frames,
+                literal=self.literal,
+                commonness=self.commonness,
+                where=where,
+            )
             for source in sources
         )
 

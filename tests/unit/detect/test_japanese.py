@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from callguard.detect.rules import RuleSet
+from callguard.detect.rules import RuleSet, compile_rules, merge_tables
 from callguard.detect.verdict import Judgement, judge_text
+from callguard.model.errors import SettingsError
 from callguard.model.finding import Category
 from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
@@ -50,11 +51,40 @@ def test_each_kind_is_found_however_it_is_written(said: str, kind: Category, rul
         ("消費者センターに相談します", "家まで行って殴るぞ"),
         ("毎月払っているのに、なぜ止まったんですか", "毎月いくら払ってやってると思ってるんだ"),
         ("ブラのサイズを交換したい", "君のブラのサイズは"),
+        ("包丁を持って飛行機に乗れますか", "包丁持ってそっちの窓口に行くからな"),
+        ("窓ガラスを割られました", "窓ガラス割ってやろうか"),
+        ("返事をもらうまで待ちます", "返事をもらうまで切らせません"),
+        ("主人の会社はどこに書けばいいですか", "旦那さんの会社はどこ"),
+        ("小学生でもわかる資料をください", "小学生でもわかることがなぜわからないの"),
+        ("土下座してほしいわけじゃないんです", "そこで土下座しなさい"),
     ],
 )
 def test_decoys_pass_and_the_same_words_meant_are_found(harmless: str, harassment: str, rules: RuleSet) -> None:
     assert judge_text(harmless, "ja", rules).verdict is Judgement.NONE
     assert judge_text(harassment, "ja", rules).verdict is Judgement.HARASSMENT
+
+
+def test_a_mould_takes_any_list_of_verbs() -> None:
+    raw = merge_tables(
+        [
+            {
+                "language": "ja",
+                "lists": {"hit": {"kind": "verb", "words": ["殴る"]}, "burn": {"kind": "verb", "words": ["燃やす"]}},
+                "frames": {"will": "{*.te} ( て | で ) やる | {*.masu} ます ( よ | から )"},
+                "rule": [{"id": "t", "category": "threat", "any": ["<will:hit>", "<will:burn>"]}],
+            }
+        ]
+    )
+    made = compile_rules(raw)
+    for said in ("殴ってやる", "殴りますよ", "燃やしてやる", "燃やしますから"):
+        assert judge_text(said, "ja", made).verdict is Judgement.HARASSMENT
+    assert judge_text("殴りました", "ja", made).verdict is Judgement.NONE
+
+
+def test_a_mould_that_is_not_there_is_named() -> None:
+    raw = merge_tables([{"language": "ja", "rule": [{"id": "t", "category": "threat", "any": ["<will:hit>"]}]}])
+    with pytest.raises(SettingsError, match="<will:hit>"):
+        compile_rules(raw)
 
 
 def test_an_angry_proper_complaint_passes(rules: RuleSet) -> None:
