@@ -63,6 +63,9 @@ TICK_S = 1.0
 WRITE_S = 0.4
 ROWS_S = 0.25
 HOUSEKEEPING_S = 60.0
+FOUND_S = 5.0
+"""So long after the first synchronisation every call that goes on has found the case that an earlier life opened."""
+
 HEALTH_S = 2.0
 ALIVE_S = 6
 SYNC_WAIT_S = 15.0
@@ -230,6 +233,17 @@ class Daemon:
         repaired = await self._sound.do(self.store.repair)
         if repaired:
             log.warning("half-written segments were finished", extra={"segments": len(repaired)})
+
+    async def _close_left(self) -> None:
+        """Cases whose call ended while no daemon watched are closed; a call that goes on has found its case by now."""
+        try:
+            left = await self._record.do(self.store.left_open)
+            mine = {one.evidence.case for one in self.calls.values()}
+            for case, call in left.items():
+                if case not in mine and call not in self.calls:
+                    await self._record.do(self.store.close_left, case)
+        except StoreFault as fault:
+            log.error("a case left open could not be closed", extra={"code": fault.code})
 
     async def _keep_policies(self) -> None:
         """A decision names its policy by hash; the store keeps the text behind each hash for the bundle."""
@@ -646,6 +660,9 @@ class Daemon:
         self._go(self._take(ORDERS, self._order), "orders")
         self._go(self._take(INCOMING, self._incoming), "incoming")
         self._go(self._every(TICK_S, self._spool), "spool")
+        await asyncio.sleep(FOUND_S)
+        await self._close_left()
+        self._go(self._every(HOUSEKEEPING_S, self._close_left), "left")
 
     async def _take(self, topic: Topic, work: Callable[[dict[str, str]], Coroutine[Any, Any, bool]]) -> None:
         async for message_id, fields in self._messages(topic):

@@ -65,7 +65,8 @@ def _manager(ports: Ports, more: str, secret: str) -> str:
     return f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {ports.ami}\nauthlimit = 200\n\n{more}\n{account}"
 
 
-def _endpoint(name: str, *, context: str, contact: str, more: str = "") -> str:
+def endpoint(name: str, *, context: str, contact: str, more: str = "") -> str:
+    """A SIP endpoint and where it is reached, as pjsip.conf has them. context: where its calls enter the dialplan."""
     return (
         f"[{name}]\ntype=endpoint\ntransport=udp\ncontext={context}\ndisallow=all\nallow=ulaw\ndirect_media=no\n"
         f"dtmf_mode=rfc4733\nrtp_symmetric=yes\naors={name}\n{more}\n"
@@ -86,7 +87,7 @@ def pbx(ports: Ports, outside: Ports, *, manager: str, secret: str, play_languag
     manager: the shipped account with a real secret. secret: of the sandbox's own account. play_language: of phones.
     """
     phones = "".join(
-        _endpoint(
+        endpoint(
             name,
             context="telephones",
             contact=f"sip:{name}@127.0.0.1:{outside.sip}",
@@ -94,7 +95,7 @@ def pbx(ports: Ports, outside: Ports, *, manager: str, secret: str, play_languag
         )
         for number, name in EXTENSIONS.items()
     )
-    trunk = _endpoint(
+    trunk = endpoint(
         "trunk",
         context="from-outside",
         contact=f"sip:127.0.0.1:{outside.sip}",
@@ -170,8 +171,8 @@ exten => 701,1,Dial(PJSIP/desk1,20,tb(callguard-agent^s^1(PJSIP/desk1)))
 def outside(ports: Ports, guarded: Ports, *, secret: str, records: str) -> dict[str, str]:
     """The outside world: whoever rings the PBX, and the telephones that it rings. records: folder of what is heard."""
     contact = f"sip:127.0.0.1:{guarded.sip}"
-    phones = "".join(_endpoint(name, context="ringing", contact=contact, more=f"from_user={name}\n") for name in AGENTS)
-    trunk = _endpoint("pbx", context="ringing", contact=contact)
+    phones = "".join(endpoint(name, context="ringing", contact=contact, more=f"from_user={name}\n") for name in AGENTS)
+    trunk = endpoint("pbx", context="ringing", contact=contact)
     return {
         "pjsip.conf": _sip(ports) + trunk + "[pbx]\ntype=identify\nendpoint=pbx\nmatch=127.0.0.1\n\n" + phones,
         "manager.conf": _manager(ports, "", secret),

@@ -155,6 +155,11 @@ def read_line(connection: Connection, case: CaseId) -> CaseLine | None:
     return lines[0] if lines else None
 
 
+def read_open(connection: Connection) -> tuple[CaseLine, ...]:
+    """Every case of which no end of its call is known."""
+    return with_kinds(connection, connection.execute(sa.select(cases).where(cases.c.ended_at.is_(None))).all())
+
+
 def read_case(connection: Connection, case: CaseId) -> CaseView | None:
     """One whole case."""
     line = read_line(connection, case)

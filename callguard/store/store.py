@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from callguard.model.case import CaseOpened, CaseStatus, Record, Segment
+from callguard.model.case import CaseOpened, CaseStatus, Record, RecordKind, Segment
 from callguard.model.errors import StoreFault
 from callguard.model.ids import CallId, CaseId
 from callguard.store import reading, tables
@@ -18,7 +18,7 @@ from callguard.store.bundle import Contents, desk_entries_of, make_bundle, part_
 from callguard.store.cases import append_records, case_of_call, end_call, insert_case, insert_segment
 from callguard.store.chain import plain
 from callguard.store.connection import Database
-from callguard.store.folder import track_and_take
+from callguard.store.folder import case_folder, marked_growing, track_and_take
 from callguard.store.keyring import CallerMarks
 from callguard.store.masking import Way
 from callguard.store.reading import CaseFilter, CaseLine, CasePage, CaseView, Hit, StoredRecord
@@ -137,6 +137,32 @@ class Store:
             if end_call(connection, case, ended_at=ended_at, ended_ms=ended_ms):
                 data = {"records": line.record_count, "records_hash": line.record_hash, "ended_ms": ended_ms}
                 append_audit(connection, at=self.now(), who=SYSTEM, verb="call-ended", thing=case, data=data)
+
+    def left_open(self) -> dict[CaseId, CallId]:
+        """Cases without an end of their call, and that call, whose sound lies here and grows under nobody's hands.
+
+        A case of which no sound was ever kept is among them after a day.
+        """
+        with self.reading() as connection:
+            lines = reading.read_open(connection)
+        growing = set(marked_growing(self.segments))
+        long_ago = self.now() - timedelta(days=1)
+        return {
+            line.id: line.call
+            for line in lines
+            if line.id not in growing and (case_folder(self.segments, line.id).exists() or line.opened_at < long_ago)
+        }
+
+    def close_left(self, case: CaseId) -> None:
+        """The call ended while nobody watched; its end is put where its case says something for the last time."""
+        view = self.case(case)
+        if view is None:
+            raise StoreFault("there is no such case", code="no-such-case")
+        ends = [one.end_ms for one in view.segments] + [one.at_ms for one in view.records]
+        ended_ms = max(ends, default=0)
+        text = "the call ended while callguard was away; its end is taken to be the last that is known of it"
+        self.append(case, [Record(kind=RecordKind.NOTE, at_ms=ended_ms, data={"text": text})])
+        self.close_call(case, ended_at=view.line.call_started_at + timedelta(milliseconds=ended_ms), ended_ms=ended_ms)
 
     def audit(self, *, who: str, verb: str, thing: str, data: dict[str, object]) -> None:
         """Add one line to the audit. No personal data of callers: name the case, not the number."""

@@ -473,3 +473,28 @@ def test_sealed_sound_does_not_lie_open(store_url: str, tmp_path: Path) -> None:
     last = open_store(store_url, segments=tmp_path / "segments", key_file=tmp_path / "sound.key")
     assert all(last.sound(one)[:4] == b"fLaC" for one in made)
     last.close()
+
+
+def test_a_case_whose_call_ended_unseen_is_closed(store: Store) -> None:
+    """Not one that still grows, not one that was closed; without sound only after a day."""
+    now = store.now()
+    left, growing, ended, _soundless, old = (
+        store.open_case(opened(call=CallId(call), opened_at=now - timedelta(days=days)))
+        for call, days in (("left", 0), ("growing", 0), ("ended", 0), ("soundless", 0), ("old", 2))
+    )
+    for case in (left, growing, ended):
+        store.tracks().begin(case, Track.CALLER, start_ms=200_000)
+        store.tracks().write(case, Track.CALLER, at_ms=200_000, pcm=b"\1\0" * 8 * 700)
+    for case in (left, ended):
+        store.tracks().finish(case)
+    store.close_call(ended, ended_at=now, ended_ms=200_700)
+    assert store.left_open() == {left: "left", old: "old"}
+    for case in store.left_open():
+        store.close_left(case)
+    line, note = store.case_line(left), store.records(left)[-1]
+    assert line is not None and line.ended_ms == 200_700
+    assert line.ended_at == line.call_started_at + timedelta(milliseconds=200_700)
+    assert note.kind is RecordKind.NOTE and "away" in note.data["text"]
+    assert store.left_open() == {} and store.audit_break() is None
+    with pytest.raises(StoreFault):
+        store.close_left(CaseId("20260101-AAAAAA"))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from stage import Daemons, Playhouse, Talk, of, prompt
+from stage import Daemons, Talk, of, prompt
+from wire import wired
 
 from callguard.sandbox import ears
 from callguard.sandbox.world import World
@@ -23,71 +21,6 @@ gap_s = 0
 """
 
 
-@dataclass(slots=True)
-class Wire:
-    """Between the daemon and the manager port. swallow: an action with these words never arrives."""
-
-    port: int
-    swallow: bytes = b""
-    shut: bool = False
-    dead: set[asyncio.StreamWriter] = field(default_factory=set)
-    lines: list[tuple[asyncio.Task[None], asyncio.StreamWriter, asyncio.StreamWriter]] = field(default_factory=list)
-
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.shut:
-            writer.close()
-            return
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for source, goal in ((reader, there_writer), (there_reader, writer)):
-            task = asyncio.create_task(self._pump(source, goal))
-            self.lines.append((task, writer, there_writer))
-
-    async def _pump(self, source: asyncio.StreamReader, goal: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := await source.read(65536):
-                if goal in self.dead:
-                    continue
-                if self.swallow and self.swallow in chunk:
-                    self.swallow = b""
-                    continue
-                goal.write(chunk)
-                await goal.drain()
-        goal.close()
-
-    def stall(self) -> None:
-        """Both ends think they are connected, and nothing comes through any more."""
-        self.dead |= {writer for _, *both in self.lines for writer in both}
-
-    async def close(self) -> None:
-        """Put the wire away."""
-        for task, _, _ in self.lines:
-            task.cancel()
-        await asyncio.gather(*(task for task, _, _ in self.lines), return_exceptions=True)
-        for writer in {one for _, *both in self.lines for one in both}:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-
-@contextlib.asynccontextmanager
-async def wired(there: World, daemons: Daemons) -> AsyncIterator[tuple[Wire, Playhouse]]:
-    """A daemon whose manager link goes through our hands."""
-    wire = Wire(port=there.pbx.ports.ami)
-    server = await asyncio.start_server(wire.connected, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-
-    def edit(settings: str) -> str:
-        return settings.replace(f"port = {there.pbx.ports.ami}\n", f"port = {port}\nping_s = 1\ntimeout_s = 2\n")
-
-    try:
-        async with daemons(there, POLICY, edit=edit) as one:
-            yield wire, Playhouse(there=there, one=one)
-    finally:
-        server.close()
-        await wire.close()
-        await server.wait_closed()
-
-
 async def link_is(talk: Talk, state: str, *, after: int) -> None:
     """Until the health page says this of the PBX."""
     await talk.one.until(lambda e: of(e, "kind") == "health" and e.parts.get("pbx") == state, timeout_s=30, after=after)
@@ -99,7 +32,7 @@ def gaps(talk: Talk) -> list[tuple[str, bool]]:
 
 async def test_a_half_open_link_in_a_call(there: World, daemons: Daemons, tmp_path: Path) -> None:
     """Nothing comes and nobody hangs up: it is noticed, the call found again with its taps, and no sound is lost."""
-    async with wired(there, daemons) as (wire, here):
+    async with wired(there, daemons, POLICY) as (wire, here):
         talk = await here.call()
         await talk.key("*7", "flag")
         wire.stall()
@@ -120,7 +53,7 @@ async def test_a_half_open_link_in_a_call(there: World, daemons: Daemons, tmp_pa
 
 
 async def test_a_call_that_ended_while_the_link_was_away(there: World, daemons: Daemons) -> None:
-    async with wired(there, daemons) as (wire, here):
+    async with wired(there, daemons, POLICY) as (wire, here):
         talk = await here.call()
         await talk.key("*7", "flag")
         told = len(here.one.board)
@@ -138,7 +71,7 @@ async def test_a_call_that_ended_while_the_link_was_away(there: World, daemons: 
 
 async def test_an_action_that_is_never_answered_stops_nothing_else(there: World, daemons: Daemons) -> None:
     """The warning fails by its time-out and is not sent again; the next one is played."""
-    async with wired(there, daemons) as (wire, here):
+    async with wired(there, daemons, POLICY) as (wire, here):
         talk = await here.call()
         wire.swallow = b"CALLGUARD_PLAY_ID"
         await talk.key("*8", "warn")

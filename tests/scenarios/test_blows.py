@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
 import pytest
 from stage import Daemons, Playhouse, Talk, of, prompt
+from striking import nothing_false, strike
 
-from callguard.model.case import RecordKind, Track
+from callguard.model.case import Track
 from callguard.model.ids import CaseId
 from callguard.sandbox import ears
 from callguard.sandbox.house import house
@@ -32,26 +31,6 @@ SURE_MS = 1000
 
 SPEECH = prompt("closing")
 AFTER = prompt("time-notice")
-
-
-def below(pid: int) -> list[tuple[int, str]]:
-    """Every process under this one: (pid, command line)."""
-    found: list[tuple[int, str]] = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                found.append((int(folder.name), (folder / "cmdline").read_text().replace("\0", " ")))
-                found += below(int(folder.name))
-    return found
-
-
-def strike(pid: int, what: str) -> int:
-    """kill -9 to what is under this process and has these words in its command line; how many there were."""
-    hit = [child for child, command in below(pid) if what in command]
-    for child in hit:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    return len(hit)
 
 
 async def flagged(play: Playhouse) -> tuple[Talk, str, float]:
@@ -87,13 +66,6 @@ def covered(view: CaseView, start_ms: int, end_ms: int) -> bool:
         if begin <= start_ms < end:
             start_ms = end
     return start_ms >= end_ms
-
-
-def nothing_false(view: CaseView) -> None:
-    """No action is told to be done that nobody heard of beginning."""
-    begun = {one.data.get("id") for one in view.of(RecordKind.ACTION)}
-    done = {one.data.get("id") for one in view.of(RecordKind.OUTCOME)}
-    assert done <= begun
 
 
 async def goodbye(talk: Talk) -> None:

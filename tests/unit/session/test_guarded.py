@@ -139,7 +139,7 @@ async def test_sound_that_can_never_be_written_is_named(tmp_path: Path, monkeypa
         one.speak(CALLER, 2000)
         one.clock[0] = 2000
         await one.press(Key.FLAG)
-        await one.until(lambda: [2000] == [at.length_ms for file in growing(tmp_path) if (at := look(file))])
+        await one.until(lambda: [at.length_ms for file in growing(tmp_path) if (at := look(file))] == [2000])
         one.speak(CALLER, 1000)
         one.clock[0], one.disk.away = 3000, 1_000_000
         await one.hang_up()
