@@ -143,18 +143,20 @@ class Pattern:
     """A parsed pattern.
 
     anchors: the symbols of which one must be present for it to match at all. firsts: those it can begin with; None
-        where it can begin with anything.
+        where it can begin with anything. needs: of each of these sets one symbol must be present.
     """
 
     source: str
     node: Node
     anchors: tuple[str, ...]
     firsts: frozenset[str] | None = None
+    needs: tuple[frozenset[str], ...] = ()
 
     def spans(self, lattice: Lattice) -> list[tuple[int, int]]:
         """Every longest match, from left to right, not overlapping."""
         found: list[tuple[int, int]] = []
-        if lattice.present.isdisjoint(self.anchors):
+        present = lattice.present
+        if present.isdisjoint(self.anchors) or any(present.isdisjoint(need) for need in self.needs):
             return found
         at, firsts, arcs = 0, self.firsts, lattice.arcs
         while at < lattice.size:
@@ -196,7 +198,8 @@ def parse(
     if not anchors:
         raise SettingsError(f"the pattern holds no word that must be there: {source!r}", where=where)
     firsts, empty = _firsts(node)
-    return Pattern(source, node, anchors, None if empty else firsts)
+    needs = sorted({frozenset(need) for need in _needs(node, commonness)}, key=len)
+    return Pattern(source, node, anchors, None if empty else firsts, tuple(needs))
 
 
 def _alternatives(
@@ -278,6 +281,18 @@ def _anchors(node: Node, commonness: Callable[[str], int]) -> tuple[str, ...]:
             return _anchors(inner, commonness) if least else ()
         case _:
             return ()
+
+
+def _needs(node: Node, commonness: Callable[[str], int]) -> list[tuple[str, ...]]:
+    """Sets of symbols of each of which one must be there: those of every step that cannot be left out."""
+    match node:
+        case Sequence(nodes):
+            return [need for inner in nodes for need in _needs(inner, commonness)]
+        case Repeat(inner, least, _):
+            return _needs(inner, commonness) if least else []
+        case _:
+            part = _anchors(node, commonness)
+            return [part] if part else []
 
 
 def _firsts(node: Node) -> tuple[frozenset[str] | None, bool]:

@@ -233,6 +233,7 @@ _COMMON = frozenset(
         "{will}",
         "{i}",
         "{do}",
+        "{person}",
         "~be",
         "~do",
         "~have",

@@ -59,3 +59,8 @@ def test_broken_patterns_name_their_place(source: str) -> None:
     with pytest.raises(SettingsError) as error:
         read(source, EnglishWords())
     assert "here" in str(error.value)
+
+
+def test_a_pattern_knows_every_step_that_must_be_there() -> None:
+    pattern = read("( break | smash ) ( both | all )? your ..2 ( leg | arm ) !off", EnglishWords())
+    assert set(pattern.needs) == {frozenset({"break", "smash"}), frozenset({"your"}), frozenset({"leg", "arm"})}
