@@ -6,8 +6,9 @@ hiragana dropped, punctuation and spaces taken out. So バカ, ばか and ばー
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -26,6 +27,11 @@ _SOFT = frozenset("、,，・ 　\t")
 _OTHER = frozenset("「」『』()（）[]【】~〜\"'“”-–—;:")
 _SMALL = str.maketrans("ぁぃぅぇぉ", "あいうえお")
 _UNBOUND = 4
+_SURE_READING = 4
+"""A reading this long counts anywhere in a text written in kana; a shorter one only as whole words."""
+_KANA_ONLY = 8
+"""A text of this many characters and no kanji is taken as written by its sound."""
+_NUMERAL = re.compile("(?:いち|に|さん|よん|ご|ろく|なな|はち|きゅう)?(?:じゅう|ひゃく|びゃく|ぴゃく|せん|まん|おく)+")
 _NEAR_ENOUGH = 84.0
 
 
@@ -90,12 +96,14 @@ class JapaneseWords:
 
     texts: folded text to (symbol, bounds): 0 matches anywhere, 1 where a dictionary word begins, 2 whole words alone.
     lemmas: dictionary form to symbols. heard: (phonemes, symbol) of phrases that count when they merely sound alike.
+    search finds the texts; spoken finds their readings, for texts written in kana alone.
     """
 
     texts: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     lemmas: dict[str, tuple[str, ...]] = field(default_factory=dict)
     heard: list[tuple[str, str]] = field(default_factory=list)
     search: Any = None
+    spoken: Any = None
 
     def literal(self, written: str) -> str:
         """The symbol of a text written in a pattern; ``~殺す`` is every form of it, ``@`` a class of word."""
@@ -148,11 +156,8 @@ class JapaneseWords:
 
     def close(self) -> None:
         """No more entries: build the search."""
-        self.search = ahocorasick.Automaton()
-        for folded, carried in self.texts.items():
-            if folded:
-                self.search.add_word(folded, (len(folded), tuple(carried)))
-        self.search.make_automaton()
+        self.search = _automaton(self.texts)
+        self.spoken = _automaton(_readings(self.texts))
 
     def lattice(self, text: str, *, by_sound: bool) -> Lattice:
         """The lattice of a text. by_sound: let phrases that sound like a listed one stand for it."""
@@ -189,9 +194,21 @@ class JapaneseWords:
                     if bounds and (start not in starts or (bounds == 2 and end not in starts)):
                         continue
                     lattice.add(start, symbol, end)
+            if size >= _KANA_ONLY and not any(map(_is_kanji, folded)):
+                self._spoken(lattice, folded, starts)
         if by_sound:
             self._sounds(lattice, kana, spans)
         return lattice
+
+    def _spoken(self, lattice: Lattice, folded: str, starts: set[int]) -> None:
+        for last, (length, carried) in self.spoken.iter(folded):
+            start, end = last + 1 - length, last + 1
+            if length < _SURE_READING and (start not in starts or end not in starts):
+                continue
+            for symbol, _ in carried:
+                lattice.add(start, symbol, end)
+        for number in _NUMERAL.finditer(folded):
+            lattice.add(number.start(), "@num", number.end())
 
     def _dictionary(self, lattice: Lattice, morpheme: Any, start: int, end: int) -> None:
         for lemma in {morpheme.dictionary_form(), morpheme.normalized_form()}:
@@ -224,6 +241,30 @@ class JapaneseWords:
             first, last = owners[hit.dest_start], owners[hit.dest_end - 1]
             if hit.score == 100.0 or any(spans[number][2] for number in range(first, last + 1)):
                 lattice.add(spans[first][0], symbol, spans[last][1])
+
+
+def _is_kanji(char: str) -> bool:
+    return "\u4e00" <= char <= "\u9fff"
+
+
+def _automaton(texts: Mapping[str, Sequence[tuple[str, int]]]) -> Any:
+    made = ahocorasick.Automaton()
+    for folded, carried in texts.items():
+        if folded:
+            made.add_word(folded, (len(folded), tuple(carried)))
+    made.make_automaton()
+    return made
+
+
+def _readings(texts: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, list[tuple[str, int]]]:
+    """The readings of the texts that are not spelled as they sound, with what they stand for."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for folded, carried in texts.items():
+        said = fold(reading(folded)).replace("ー", "") if any(map(_is_kanji, folded)) else folded.replace("ー", "")
+        if said != folded and len(said) > 1:
+            held = found.setdefault(said, [])
+            held.extend(one for one in carried if one not in held)
+    return found
 
 
 def _fishy(morpheme: Any) -> bool:

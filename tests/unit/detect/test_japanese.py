@@ -57,11 +57,29 @@ def test_each_kind_is_found_however_it_is_written(said: str, kind: Category, rul
         ("主人の会社はどこに書けばいいですか", "旦那さんの会社はどこ"),
         ("小学生でもわかる資料をください", "小学生でもわかることがなぜわからないの"),
         ("土下座してほしいわけじゃないんです", "そこで土下座しなさい"),
+        ("うちの旦那が、お前は何もできないなって言うてくるんです", "お前は何もできないな"),
+        ("頭が悪いんで、もういっぺん言うてもらえます?", "頭が悪いな、もういっぺん言うたるわ"),
+        ("無料にしてくれたら契約するよ", "土下座してくれたら契約するよ"),
+        ("このくそルーター、また止まった", "このくそ女、また出たのか"),
     ],
 )
 def test_decoys_pass_and_the_same_words_meant_are_found(harmless: str, harassment: str, rules: RuleSet) -> None:
     assert judge_text(harmless, "ja", rules).verdict is Judgement.NONE
     assert judge_text(harassment, "ja", rules).verdict is Judgement.HARASSMENT
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("おまえのいえにひをつけてやる", Judgement.HARASSMENT),
+        ("はんせいぶんをひゃくまいかいてもってこい", Judgement.HARASSMENT),
+        ("となりのへやからけむりがでてます、たすけて", Judgement.CARE),
+        ("にゅうかいきゃんぺーんはこんげつまつまでですか", Judgement.NONE),
+        ("ほんとうにはらがたってしかたがないです", Judgement.NONE),
+    ],
+)
+def test_what_is_written_in_kana_alone_is_read_by_its_sound(said: str, verdict: Judgement, rules: RuleSet) -> None:
+    assert judge_text(said, "ja", rules).verdict is verdict
 
 
 def test_a_mould_takes_any_list_of_verbs() -> None:
