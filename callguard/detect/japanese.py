@@ -268,8 +268,12 @@ def _readings(texts: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, list[
 
 
 def _fishy(morpheme: Any) -> bool:
-    """A piece the dictionary does not know, or a lone character that is no particle or ending: likely misheard."""
+    """A piece the dictionary does not know, or a lone kana that is no particle, verb or ending: likely misheard."""
     return bool(
         morpheme.is_oov()
-        or (len(morpheme.surface()) == 1 and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "補助記号"))
+        or (
+            len(text := morpheme.surface()) == 1
+            and not _is_kanji(text)
+            and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "動詞", "補助記号")
+        )
     )
