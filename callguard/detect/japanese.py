@@ -33,6 +33,8 @@ _KANA_ONLY = 8
 """A text of this many characters and no kanji is taken as written by its sound."""
 _NUMERAL = re.compile("(?:いち|に|さん|よん|ご|ろく|なな|はち|きゅう)?(?:じゅう|ひゃく|びゃく|ぴゃく|せん|まん|おく)+")
 _NEAR_ENOUGH = 84.0
+_TELLING_SOUND = 8
+"""Phonemes that a phrase must have to count when something merely sounds like it."""
 
 
 def fold(text: str) -> str:
@@ -134,7 +136,7 @@ class JapaneseWords:
                 self._verb(entry, name)
             else:
                 folded = fold(entry)
-                self._text(folded, symbol, bounds=2 if kind == "word" and len(folded) < _UNBOUND else 0)
+                self._text(folded, symbol, bounds=_bounds(folded, kind))
             if sound:
                 self.hear(entry, symbol)
 
@@ -151,8 +153,10 @@ class JapaneseWords:
             self._text(folded, symbol, bounds=bounds)
 
     def hear(self, phrase: str, symbol: str) -> None:
-        """Let what sounds like this phrase stand for the symbol."""
-        self.heard.append((coarse(phonemes(reading(phrase))), symbol))
+        """Let what sounds like this phrase stand for the symbol; a phrase too short sounds like too much."""
+        said = coarse(phonemes(reading(phrase)))
+        if len(said) >= _TELLING_SOUND:
+            self.heard.append((said, symbol))
 
     def close(self) -> None:
         """No more entries: build the search."""
@@ -190,6 +194,8 @@ class JapaneseWords:
         if size:
             for last, (length, carried) in self.search.iter(folded):
                 start, end = last + 1 - length, last + 1
+                if length > 1 and any(place in hard for place in range(start + 1, end)):
+                    continue
                 for symbol, bounds in carried:
                     if bounds and (start not in starts or (bounds == 2 and end not in starts)):
                         continue
@@ -239,8 +245,22 @@ class JapaneseWords:
             if hit is None or hit.dest_end <= hit.dest_start:
                 continue
             first, last = owners[hit.dest_start], owners[hit.dest_end - 1]
-            if hit.score == 100.0 or any(spans[number][2] for number in range(first, last + 1)):
+            whole = owners[: hit.dest_start].count(first) == 0 and last not in owners[hit.dest_end :]
+            if (hit.score == 100.0 and whole) or any(spans[number][2] for number in range(first, last + 1)):
                 lattice.add(spans[first][0], symbol, spans[last][1])
+
+
+def _bounds(folded: str, kind: str) -> int:
+    """Short words listed in kana stand in too many others: they count as words, or where a word begins."""
+    if len(folded) >= _UNBOUND:
+        return 0
+    if kind == "word" or (len(folded) < _UNBOUND - 1 and _is_kana(folded)):
+        return 2
+    return int(_is_kana(folded))
+
+
+def _is_kana(text: str) -> bool:
+    return all("ぁ" <= char <= "ゖ" or char == "ー" for char in text)
 
 
 def _is_kanji(char: str) -> bool:
@@ -273,7 +293,7 @@ def _fishy(morpheme: Any) -> bool:
         morpheme.is_oov()
         or (
             len(text := morpheme.surface()) == 1
-            and not _is_kanji(text)
+            and _is_kana(text)
             and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "動詞", "補助記号")
         )
     )
