@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rapidfuzz.distance import Levenshtein
 
@@ -185,6 +186,7 @@ _OUR = re.compile(r"(?<=[a-z]{3})our(s|ed|ing|able|ite)?$")
 _ISE = re.compile(r"(?<=[a-z]{4})is(e|ed|es|ing|er|ers|ation)$")
 
 
+@lru_cache(maxsize=20_000)
 def fold(word: str) -> str:
     """One spelling for British and American: apologise and apologize, behaviour and behavior."""
     return _ISE.sub(r"iz\1", _OUR.sub(r"or\1", word))

@@ -32,10 +32,14 @@ def find(text: str, rules: LanguageRules, *, role: Role | None = Role.CALLER) ->
 
     Words that merely sound like listed ones are tried only where the words as they stand give nothing.
     """
-    exact = _matches(rules.lattice(text, by_sound=False), rules, role, worth=1.0)
+    written = rules.lattice(text, by_sound=False)
+    exact = _matches(written, rules, role, worth=1.0)
     if exact:
         return _gravest(exact)
-    return _gravest(_matches(rules.lattice(text, by_sound=True), rules, role, worth=SOUND_DISCOUNT))
+    heard = rules.lattice(text, by_sound=True)
+    if heard.arcs == written.arcs:
+        return []
+    return _gravest(_matches(heard, rules, role, worth=SOUND_DISCOUNT))
 
 
 def says_notice(text: str, rules: LanguageRules) -> bool:

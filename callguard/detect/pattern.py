@@ -156,8 +156,11 @@ class Pattern:
         """Every longest match, from left to right, not overlapping."""
         found: list[tuple[int, int]] = []
         present = lattice.present
-        if present.isdisjoint(self.anchors) or any(present.isdisjoint(need) for need in self.needs):
+        if present.isdisjoint(self.anchors):
             return found
+        for need in self.needs:
+            if need.isdisjoint(present):
+                return found
         at, firsts, arcs = 0, self.firsts, lattice.arcs
         while at < lattice.size:
             if firsts is not None and firsts.isdisjoint(arcs[at]):
