@@ -102,14 +102,24 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """Any of the nodes."""
+    """Any of the nodes.
+
+    by_first: symbol to the nodes that can begin with it. others: the nodes that may begin without a symbol.
+    """
 
     nodes: tuple[Node, ...]
+    by_first: Mapping[str, tuple[Node, ...]]
+    others: tuple[Node, ...]
 
     def ends(self, lattice: Lattice, at: int) -> Ends:
         found: set[int] = set()
-        for node in self.nodes:
+        for node in self.others:
             found.update(node.ends(lattice, at))
+        if at < lattice.size:
+            by_first = self.by_first
+            for symbol in lattice.arcs[at]:
+                for node in by_first.get(symbol, ()):
+                    found.update(node.ends(lattice, at))
         return found
 
 
@@ -229,7 +239,17 @@ def _either(branches: list[Node]) -> Node:
     others = [branch for branch in branches if not isinstance(branch, Symbols)]
     if not others:
         return Symbols(names)
-    return Either((*((Symbols(names),) if names else ()), *others))
+    nodes: tuple[Node, ...] = (*((Symbols(names),) if names else ()), *others)
+    by_first: dict[str, list[Node]] = {}
+    without: list[Node] = []
+    for node in nodes:
+        firsts, empty = _firsts(node)
+        if firsts is None or empty:
+            without.append(node)
+            continue
+        for symbol in firsts:
+            by_first.setdefault(symbol, []).append(node)
+    return Either(nodes, {symbol: tuple(held) for symbol, held in by_first.items()}, tuple(without))
 
 
 def _one(
@@ -267,7 +287,7 @@ def _anchors(node: Node, commonness: Callable[[str], int]) -> tuple[str, ...]:
     match node:
         case Symbols(names):
             return names
-        case Either(nodes):
+        case Either(nodes=nodes):
             found: tuple[str, ...] = ()
             for branch in nodes:
                 part = _anchors(branch, commonness)
@@ -303,7 +323,7 @@ def _firsts(node: Node) -> tuple[frozenset[str] | None, bool]:
     match node:
         case Symbols(symbols):
             return frozenset(symbols), False
-        case Either(nodes):
+        case Either(nodes=nodes):
             parts = [_firsts(branch) for branch in nodes]
             known = [part for part, _ in parts if part is not None]
             return (frozenset[str]().union(*known) if len(known) == len(parts) else None), any(

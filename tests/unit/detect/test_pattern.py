@@ -64,3 +64,19 @@ def test_broken_patterns_name_their_place(source: str) -> None:
 def test_a_pattern_knows_every_step_that_must_be_there() -> None:
     pattern = read("( break | smash ) ( both | all )? your ..2 ( leg | arm ) !off", EnglishWords())
     assert set(pattern.needs) == {frozenset({"break", "smash"}), frozenset({"your"}), frozenset({"leg", "arm"})}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("get out", [(0, 2)]),
+        ("please get out", [(0, 3)]),
+        ("shut up", [(0, 2)]),
+        ("wait, shut up", [(1, 3)]),
+        ("go home", []),
+    ],
+)
+def test_alternatives_are_chosen_by_how_they_begin(text: str, found: list[tuple[int, int]]) -> None:
+    words = EnglishWords()
+    pattern = read("( please? get out | ^ shut up | ..1 never out )", words)
+    assert pattern.spans(words.lattice(text, by_sound=False)) == found
