@@ -36,28 +36,30 @@ TICK_MS = 20
 class Recipe:
     """How windows are made and when a hearing is not believed. Measured with ``callguard bench asr``.
 
-    margin_s: silence after the speech. least_s: the shortest window.
+    margin_s: silence after the speech. least_s: the shortest window. round_s: windows are a multiple of this.
     contexts_s: how much the decoder sees, speech and encoded silence: the first of these that holds the window.
     batch: most windows decoded together.
     tokens_per_s, tokens_spare: limit of new tokens by speech.
     unsure: mean log-probability under which a final hearing is repeated in a wider window.
     doubtful: and under which it is dropped. no_speech: Whisper's own probability of no speech that drops a hearing
-        which is also below ``unsure``.
-    again_s: window of a repeated hearing, longer where the speech is.
+        whose mean log-probability is also below ``faint``.
+    again_s: shortest window of a repeated hearing; it is at least twice the first one.
     edge_ms: speech is trimmed to this much before and after what the second look called speech.
     language_ms: so much speech decides the language.
     """
 
     margin_s: float = 1.0
-    least_s: float = 3.0
-    contexts_s: tuple[int, ...] = (12, 16, 20, FULL_S)
+    least_s: float = 2.4
+    round_s: float = 0.2
+    contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
     tokens_per_s: float = 8.0
     tokens_spare: int = 12
-    unsure: float = -1.0
+    unsure: float = -1.2
+    faint: float = -1.0
     doubtful: float = -1.8
     no_speech: float = 0.6
-    again_s: int = 12
+    again_s: int = 4
     edge_ms: int = 300
     language_ms: int = 2000
 
@@ -71,7 +73,7 @@ class _Window:
     seen: Look
     offset_ms: int
     speech_ms: int
-    seconds: int
+    seconds: float
     language: str = ""
     encoded: Any = None
 
@@ -163,10 +165,10 @@ class WhisperRecognizer:
             seen=seen,
             offset_ms=start_ms,
             speech_ms=len(sound) * 1000 // RATE_HZ,
-            seconds=min(FULL_S, math.ceil(wanted)),
+            seconds=min(FULL_S, math.ceil(wanted / self._recipe.round_s) * self._recipe.round_s),
         )
 
-    def _context(self, seconds: int) -> int:
+    def _context(self, seconds: float) -> int:
         return next((context for context in self._recipe.contexts_s if context >= seconds), FULL_S)
 
     def _by_length(self, windows: dict[int, _Window]) -> list[tuple[int, dict[int, _Window]]]:
@@ -183,19 +185,26 @@ class WhisperRecognizer:
 
     def _hear_group(self, group: tuple[int, dict[int, _Window]]) -> dict[int, Hypothesis]:
         context, windows = group
-        said = self._decode(list(windows.values()), context)
-        answers: dict[int, Hypothesis] = {}
-        for (number, window), one in zip(windows.items(), said, strict=True):
-            words, looped = self._words(window, one)
-            suspect = looped or one.capped or one.score < self._recipe.unsure
-            wider = min(FULL_S, max(self._recipe.again_s, window.seconds * 2))
-            if suspect and window.job.final and window.seconds < wider:
-                self.again += 1
-                window.seconds = wider
-                one = self._decode([window], max(context, wider))[0]
-                words, looped = self._words(window, one)
-            answers[number] = self._hypothesis(window, one, words)
-        return answers
+        said = dict(zip(windows, self._decode(list(windows.values()), context), strict=True))
+        words = {number: self._words(windows[number], said[number]) for number in windows}
+        again = {number: one for number, one in windows.items() if self._widened(one, said[number], words[number][1])}
+        if again:
+            self.again += len(again)
+            wide = max(context, *(self._context(window.seconds) for window in again.values()))
+            for number, one in zip(again, self._decode(list(again.values()), wide), strict=True):
+                said[number], words[number] = one, self._words(windows[number], one)
+        return {
+            number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()
+        }
+
+    def _widened(self, window: _Window, said: _Said, looped: bool) -> bool:
+        """Whether these last words are not believed, and there is a wider window to hear them in."""
+        wider = min(FULL_S, max(self._recipe.again_s, window.seconds * 2))
+        suspect = looped or said.capped or said.score < self._recipe.unsure
+        if not (suspect and window.job.final and window.seconds < wider):
+            return False
+        window.seconds = wider
+        return True
 
     def _decode(self, windows: list[_Window], context: int) -> list[_Said]:
         """Each is encoded in its own seconds; all are decoded in ``context`` seconds."""
@@ -223,7 +232,7 @@ class WhisperRecognizer:
         )
         return [self._said(window, result, limit) for window, result in zip(windows, results, strict=True)]
 
-    def _encode(self, sound: Sound, seconds: int) -> Sound:
+    def _encode(self, sound: Sound, seconds: float) -> Sound:
         """Encoder states, shape (1, 50 a second, width)."""
         import ctranslate2
 
@@ -236,10 +245,10 @@ class WhisperRecognizer:
         rest = self._silence[:, states.shape[1] : context * 1000 // TICK_MS]
         return np.concatenate([states, rest], axis=1)
 
-    def _features(self, sound: Sound, seconds: int) -> Sound:
-        padded = np.pad(sound, (0, max(0, seconds * RATE_HZ - len(sound))))
+    def _features(self, sound: Sound, seconds: float) -> Sound:
+        padded = np.pad(sound, (0, max(0, round(seconds * RATE_HZ) - len(sound))))
         mel = np.asarray(self._model.feature_extractor(padded, padding=0), dtype=np.float32)
-        frames = seconds * 100
+        frames = round(seconds * 100)
         return np.ascontiguousarray(np.pad(mel, ((0, 0), (0, max(0, frames - mel.shape[1]))))[:, :frames])
 
     def _find_language(self, windows: list[_Window], view: Any) -> None:
@@ -312,7 +321,7 @@ class WhisperRecognizer:
             return _nothing(job, Dropped.NO_SPEECH)
         if said.score < recipe.doubtful:
             return _nothing(job, Dropped.DOUBTFUL)
-        if said.no_speech > recipe.no_speech and said.score < recipe.unsure:
+        if said.no_speech > recipe.no_speech and said.score < recipe.faint:
             return _nothing(job, Dropped.NO_SPEECH)
         told = window.seen.speech_ms >= recipe.language_ms or bool(job.language) or not self.multilingual
         return replace(_nothing(job, None), words=tuple(words), language=window.language if told else "")

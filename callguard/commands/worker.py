@@ -33,7 +33,7 @@ FAULTS_IN_A_ROW = 5
 def worker(
     url: Annotated[str, typer.Option(help="Redis or Valkey; default: the settings' own.")] = "",
     model: Annotated[str, typer.Option(help="Model by name or folder; default: the settings' own.")] = "",
-    batch: Annotated[int, typer.Option(min=1, max=64, help="Most utterances decoded together.")] = 6,
+    batch: Annotated[int, typer.Option(min=1, max=64, help="Most utterances decoded together.")] = 8,
     config: Annotated[Path | None, typer.Option("--settings", "--config", help="Settings file.")] = None,
 ) -> None:
     """Hear until told to stop. SIGTERM: finish what is in hand, then go."""
