@@ -164,12 +164,16 @@ class AmiStream(AMIProtocol):  # type: ignore[misc]
             log.exception("manager message not understood")
 
     def handle_message(self, message: Message) -> None:
-        """A reply to the action that asked, an event to whoever listens."""
-        action = self.responses.get(message.id) if message.id else None
+        """A reply to the action that asked, an event to whoever listens.
+
+        Asterisk copies the ActionID of a UserEvent action into the event, which answers nobody.
+        """
+        told = message.event == "UserEvent"
+        action = self.responses.get(message.id) if message.id and not told else None
         if action is not None:
             if action.add_message(message):
                 self.forget(action)
-        elif "event" in message and not message.id:
+        elif "event" in message and (told or not message.id):
             self._on_event(message)
 
     def break_off(self, why: Exception) -> None:

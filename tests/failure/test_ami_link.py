@@ -3,115 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
+from managing import FakeManager, Watcher, reply
 
-from callguard.asterisk.link import AmiLink, Expects, LinkState
+from callguard.asterisk.link import Expects, LinkState
 from callguard.model.errors import AmiFault, Refused
-
-Answer = Callable[[dict[str, str], asyncio.StreamWriter], None]
-
-
-class FakeManager:
-    """A manager port that answers as told. ``seen``: every action, in order."""
-
-    def __init__(self) -> None:
-        self.seen: list[dict[str, str]] = []
-        self.writers: list[asyncio.StreamWriter] = []
-        self.answers: dict[str, Answer] = {}
-        self.secret = "right"
-        self.deaf = False
-        self.server: asyncio.Server | None = None
-        self.port = 0
-
-    async def start(self, port: int = 0) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        self.port = self.server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        assert self.server is not None
-        self.server.close()
-        for writer in self.writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        writer.write(b"Asterisk Call Manager/9.0.0\r\n")
-        try:
-            while True:
-                raw = await reader.readuntil(b"\r\n\r\n")
-                action = dict(line.split(": ", 1) for line in raw.decode().strip().split("\r\n"))
-                self.seen.append(action)
-                if not self.deaf:
-                    self._answer(action, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.transport.abort()
-
-    def _answer(self, action: dict[str, str], writer: asyncio.StreamWriter) -> None:
-        name = action["Action"]
-        if name in self.answers:
-            self.answers[name](action, writer)
-        elif name == "Login" and action["Secret"] != self.secret:
-            reply(action, writer, "Error", "Authentication failed")
-        else:
-            reply(action, writer, "Success", "fine")
-
-    def event(self, text: str | bytes) -> None:
-        raw = text if isinstance(text, bytes) else text.encode()
-        self.writers[-1].write(raw)
-
-
-def reply(action: dict[str, str], writer: asyncio.StreamWriter, response: str, message: str) -> None:
-    head = f"Response: {response}\r\nActionID: {action['ActionID']}\r\nMessage: {message}\r\n\r\n"
-    writer.write(head.encode())
-
-
-class Watcher:
-    """A link and what it told."""
-
-    def __init__(self, manager: FakeManager, **options: object) -> None:
-        self.events: list[dict[str, object]] = []
-        self.came = asyncio.Event()
-        self.downs: list[str] = []
-        self.down = asyncio.Event()
-        self.ups = 0
-        defaults: dict[str, object] = {
-            "host": "127.0.0.1",
-            "port": manager.port,
-            "username": "u",
-            "secret": "right",
-            "ping_every_s": 0.1,
-            "timeout_s": 0.3,
-            "backoff_s": (0.02, 0.1),
-        }
-        self.link = AmiLink(
-            on_event=self._event,
-            on_up=self._up,
-            on_down=self._down,
-            **(defaults | options),  # type: ignore[arg-type]
-        )
-
-    def _event(self, message: object) -> None:
-        self.events.append(dict(message.items()))  # type: ignore[attr-defined]
-        self.came.set()
-        if self.events[-1]["Event"] == "Boom":
-            raise RuntimeError("a listener's fault")
-
-    async def _up(self) -> None:
-        self.ups += 1
-
-    def _down(self, reason: str) -> None:
-        self.downs.append(reason)
-        self.down.set()
-
-    async def events_are(self, count: int) -> list[dict[str, object]]:
-        async with asyncio.timeout(5):
-            while len(self.events) < count:
-                self.came.clear()
-                await self.came.wait()
-        return self.events
 
 
 @pytest.fixture
@@ -124,7 +22,7 @@ async def manager() -> AsyncIterator[FakeManager]:
 
 @pytest.fixture
 async def watcher(manager: FakeManager) -> AsyncIterator[Watcher]:
-    watcher = Watcher(manager)
+    watcher = Watcher(manager.port)
     await watcher.link.start()
     await watcher.link.wait_up(5)
     yield watcher
@@ -136,7 +34,7 @@ async def test_ready_after_the_login_reply_without_fullybooted(watcher: Watcher)
 
 
 async def test_wrong_secret_stops_after_three_refusals(manager: FakeManager) -> None:
-    watcher = Watcher(manager, secret="wrong")
+    watcher = Watcher(manager.port, secret="wrong")
     await watcher.link.start()
     with pytest.raises(AmiFault) as told:
         await watcher.link.wait_up(5)
@@ -261,7 +159,7 @@ async def test_another_server_is_told_apart() -> None:
     server = await asyncio.start_server(smtp, "127.0.0.1", 0)
     fake = FakeManager()
     fake.port = server.sockets[0].getsockname()[1]
-    watcher = Watcher(fake)
+    watcher = Watcher(fake.port)
     await watcher.link.start()
     with pytest.raises(AmiFault) as told:
         await watcher.link.wait_up(0.5)
