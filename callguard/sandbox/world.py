@@ -310,6 +310,15 @@ class World:
                 hint=f"read {one.folder}/log/full",
             ) from error
 
+    async def again(self, one: Asterisk) -> None:
+        """Kill it where it stands (its calls die with it), and start it anew."""
+        if one.link is not None:
+            await one.link.stop()
+        if one.process is not None and one.process.returncode is None:
+            one.process.kill()
+            await one.process.wait()
+        await self._launch(one)
+
     async def _end(self, one: Asterisk) -> None:
         if one.link is not None:
             await one.link.stop()

@@ -6,11 +6,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from stage import Daemons, Talk, of, prompt
+from stage import Daemons, Playhouse, Talk, of, prompt
 from wire import wired
 
+from callguard.model.ids import CaseId
 from callguard.sandbox import ears
-from callguard.sandbox.world import World
+from callguard.sandbox.house import house
+from callguard.sandbox.world import World, world
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -84,3 +86,30 @@ async def test_an_action_that_is_never_answered_stops_nothing_else(there: World,
         assert (failed.effect, failed.detail) == ("failed", "ami-timeout")
         assert flag.tone == "accepted" and done.effect == "done"
         assert len(ears.likeness(prompt("warn-1"), talk.caller.heard)) == 1
+
+
+async def test_asterisk_dies_in_a_call_and_starts_again(daemons: Daemons, tmp_path: Path) -> None:
+    """The daemon lives on: it closes the case of the call that died, and guards the first call of the new Asterisk."""
+    async with world(house(print)) as there, daemons(there, POLICY, home=tmp_path) as one:
+        here = Playhouse(there=there, one=one)
+        talk = await here.call()
+        await talk.caller.say(prompt("time-notice"))
+        await talk.key("*7", "flag")
+        told = len(one.board)
+        await there.again(there.pbx)
+        await talk.heard_of(lambda e: of(e, "kind") == "call" and e.ended)
+        await talk.finished()
+        await link_is(talk, "ok", after=told)
+        await talk.caller.hang_up()
+        await talk.agent.hang_up()
+        after = await here.call()
+        warned = await after.key("*8", "warn")
+        await after.effect("PlayWarning")
+        await after.over()
+        await after.finished()
+        with talk.store() as store:
+            view = store.case(CaseId(talk.case))
+            assert view is not None and view.line.ended_ms is not None and store.audit_break() is None
+        assert warned.tone == "accepted" and after.call != talk.call
+        assert ears.likeness(prompt("time-notice"), talk.tracks(tmp_path)["caller"])
+        assert len(ears.likeness(prompt("warn-1"), after.caller.heard)) == 1
