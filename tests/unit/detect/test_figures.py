@@ -17,9 +17,9 @@ from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
 SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
-READ = [("en", name) for name in ("examples", "a", "b", "c", "d", "e", "f", "g", "j", "k", "l", "m", "n", "o", "p", "q")] + [
-    ("ja", name) for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n")
-]
+READ = [
+    ("en", name) for name in ("examples", "a", "b", "c", "d", "e", "f", "g", "j", "k", "l", "m", "n", "o", "p", "q")
+] + [("ja", name) for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n")]
 
 
 @pytest.fixture(scope="module")
