@@ -39,7 +39,8 @@ class Recipe:
     margin_s: silence after the speech. least_s: the shortest window. round_s: windows are a multiple of this.
     contexts_s: how much the decoder sees, speech and encoded silence: the first of these that holds the window.
     batch: most windows decoded together.
-    tokens_per_s, tokens_spare: limit of new tokens by speech.
+    tokens_per_s, tokens_spare: limit of new tokens by speech, in English. tokens_per_s_other: in other languages; fast
+        Japanese takes 12 (one character is up to three tokens), and lost its last words under the English limit.
     unsure: mean log-probability under which a final hearing is repeated in a wider window.
     doubtful: and under which it is dropped. no_speech: Whisper's own probability of no speech that drops a hearing
         whose mean log-probability is also below ``faint``.
@@ -54,6 +55,7 @@ class Recipe:
     contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
     tokens_per_s: float = 8.0
+    tokens_per_s_other: float = 18.0
     tokens_spare: int = 12
     unsure: float = -1.2
     faint: float = -1.0
@@ -221,7 +223,9 @@ class WhisperRecognizer:
         self._find_language(windows, view)
         prompts = [self._prompt(window.language) for window in windows]
         speech_s = max(window.speech_ms for window in windows) / 1000
-        limit = min(224, int(self._recipe.tokens_per_s * speech_s) + self._recipe.tokens_spare)
+        english = all(window.language == "en" for window in windows)
+        rate = self._recipe.tokens_per_s if english else self._recipe.tokens_per_s_other
+        limit = min(224, int(rate * speech_s) + self._recipe.tokens_spare)
         results = model.generate(
             view,
             prompts,

@@ -1,0 +1,59 @@
+"""The recognizer hears an utterance to its last word, in both languages: real model, telephone sound."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from callguard import voices
+from callguard.asr.models import ensure_model
+from callguard.asr.whisper import WhisperRecognizer
+from callguard.audio.wav import through_ulaw, to_pcm
+from callguard.model.ids import CallId, LegId, UtteranceId
+from callguard.ports import HearingJob
+from callguard.sandbox.house import sandbox_dir
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what the voices are built on
+
+SPOKEN = (
+    ("en", "piper:joe", "I have been waiting for forty minutes and nobody picked up the telephone.", "telephone"),
+    ("ja", "kokoro:jm_kumo", "若い担当者を今日中に辞めさせて、退職届の写しを送ってください。", "ください"),
+    ("ja", "kokoro:jf_alpha", "三日前に届いた洗濯機の交換を申し込んだのですが、どうなりましたでしょうか。", "しょうか"),
+)
+
+
+@cache
+def recognizer() -> WhisperRecognizer:
+    return WhisperRecognizer(ensure_model("base", model_dir=sandbox_dir() / "models"))
+
+
+def spoken(language: str, voice: str, text: str) -> HearingJob:
+    sound, rate = voices.speak(text, voice=voice, pace=1.25)
+    pcm = through_ulaw(to_pcm(voices.for_telephone(sound, rate, to_rate=8000), 8000))
+    return HearingJob(
+        call=CallId("c"),
+        leg=LegId("c"),
+        utterance=UtteranceId(f"c/{text[:5]}"),
+        revision=1,
+        pcm=pcm,
+        rate_hz=8000,
+        start_ms=0,
+        language=language,
+        final=True,
+        priority=0,
+        deadline_ms=0,
+    )
+
+
+@pytest.mark.parametrize(("language", "voice", "text", "last"), SPOKEN)
+def test_the_last_word_is_heard(language: str, voice: str, text: str, last: str) -> None:
+    [heard] = recognizer().hear([spoken(language, voice, text)])
+    assert "".join(word.text for word in heard.words).rstrip(" .。?？").endswith(last)
+
+
+def test_together_they_are_heard_as_well() -> None:
+    """Utterances of both languages in one batch, each with its own limit."""
+    heard = recognizer().hear([spoken(*row[:3]) for row in SPOKEN])
+    for hypothesis, (*_, last) in zip(heard, SPOKEN, strict=True):
+        assert "".join(word.text for word in hypothesis.words).rstrip(" .。?？").endswith(last)
