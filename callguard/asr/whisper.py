@@ -195,9 +195,7 @@ class WhisperRecognizer:
             wide = max(context, *(self._context(window.seconds) for window in again.values()))
             for number, one in zip(again, self._decode(list(again.values()), wide), strict=True):
                 said[number], words[number] = one, self._words(windows[number], one)
-        return {
-            number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()
-        }
+        return {number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()}
 
     def _widened(self, window: _Window, said: _Said, looped: bool) -> bool:
         """Whether these last words are not believed, and there is a wider window to hear them in."""
