@@ -95,3 +95,33 @@ def test_care_comes_before_harassment(said: str, rules: RuleSet) -> None:
 
 def test_a_weapon_against_others_is_a_threat_and_no_call_for_care(rules: RuleSet) -> None:
     assert Category.THREAT in judge_text("i have a knife and i will use it on you", "en", rules).kinds
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "i hope you have a heart attack on the way home",
+        "the last man who lied to me is still in a wheelchair, so think on",
+        "are you having a stroke or are you always this slow",
+        "get off the phone and go and jump off a bridge",
+    ],
+)
+def test_a_grave_word_flung_at_the_agent_is_no_call_for_care(said: str, rules: RuleSet) -> None:
+    assert harassing(said, rules)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "i hope you can help, my husband has had a heart attack",
+        "you lot left me on hold and i am having a stroke",
+        "i am on the bridge now and i am going to jump",
+        "do you have a hearing loop, i am deaf",
+        "i will need you to send an ambulance",
+        "you have to listen, he has taken an overdose",
+        "are you still there, my wife is unconscious",
+        "you people, my mother is in a wheelchair and cannot get in",
+    ],
+)
+def test_the_callers_own_grave_word_stays_a_call_for_care(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.CARE
