@@ -20,7 +20,7 @@ SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
 READ = [
     ("en", name)
     for name in ("examples", "a", "b", "c", "d", "e", "f", "g", "j", "k", "l", "m", "n", "o", "p", "q", "r")
-] + [("ja", name) for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n")]
+] + [("ja", name) for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n", "o")]
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,10 @@ def test_harmless_talk_with_grave_words_passes(rules: dict[str, RuleSet]) -> Non
     assert share(rows_of("en", "h"), Judgement.NONE, "en", rules) == 1.0
 
 
-@pytest.mark.parametrize(("lang", "name", "found"), [("en", "i", 23 / 33), ("ja", "f", 45 / 50)])
+@pytest.mark.parametrize(("lang", "name", "found"), [("en", "i", 23 / 33), ("en", "s", 61 / 62), ("ja", "f", 45 / 50)])
 def test_the_set_no_rule_was_written_from_does_not_fall(
     lang: str, name: str, found: float, rules: dict[str, RuleSet]
 ) -> None:
-    """Measured once, their misses never read: 23 of 33 and 45 of 50 found, none of 15 and 32 harmless ones flagged."""
+    """Measured once, their rows never read: 23 of 33, 62 of 62 and 45 of 50 found, no harmless one flagged."""
     assert share(rows_of(lang, name, "harassment"), Judgement.HARASSMENT, lang, rules) >= found
     assert share(rows_of(lang, name, "grievance", "neutral"), Judgement.NONE, lang, rules) == 1.0
