@@ -20,7 +20,7 @@ from callguard.model.ids import CallId, CaseId, LegId, Role
 from callguard.model.policy import Keeping
 from callguard.ports import CaseStore, TrackFiles
 from callguard.session.mixing import TrackMix
-from callguard.session.records import lost_record
+from callguard.session.records import gap_record
 from callguard.session.writing import Writer
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ MOST_STORY = 4000
 
 WAITING_MS = 600_000
 """So much sound of a track waits in memory (16 kB a second) while it cannot be written: a full disk may be emptied."""
+
+FORGOTTEN_MS = 60_000
+"""And then this much of the oldest goes at once, so that the record tells of it once a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +160,7 @@ class Evidence:
         if fresh:
             with contextlib.suppress(StoreFault):  # ``write`` begins it again
                 for track in (Track.CALLER, Track.AGENT):
-                    await self._begin(track, start_ms)
+                    await self._begin(self.case, track, start_ms)
         await self.write(at_ms=None)
 
     def _pour_rings(self) -> None:
@@ -181,24 +184,28 @@ class Evidence:
 
     async def _write(self, case: CaseId, at_ms: int | None) -> None:
         for track, mix in self._mixes.items():
-            until_ms = mix.end_ms if at_ms is None else at_ms - SETTLE_MS
-            start_ms, pcm = mix.take(until_ms)
-            if not pcm:
-                continue
+            mix.settle(mix.end_ms if at_ms is None else at_ms - SETTLE_MS)
             try:
-                await self._begin(track, start_ms)
-                await self._desk.sound.do(self._desk.tracks.write, case, track, at_ms=start_ms, pcm=pcm)
+                while mix.waiting:
+                    start_ms, pcm = mix.waiting[0]
+                    await self._begin(case, track, start_ms)
+                    await self._desk.sound.do(self._desk.tracks.write, case, track, at_ms=start_ms, pcm=pcm)
+                    mix.waiting.popleft()
             except StoreFault as fault:
                 self._trouble(fault.code)
-                lost_ms = mix.give_back(start_ms, pcm, longest_ms=WAITING_MS)
-                if lost_ms:
-                    self.note(lost_record(track, start_ms=start_ms, lost_ms=lost_ms, reason=fault.code))
+                start_ms = mix.waiting[0][0]
+                self._lost(track, start_ms, mix.forget(longest_ms=WAITING_MS, at_once_ms=FORGOTTEN_MS))
 
-    async def _begin(self, track: Track, start_ms: int) -> None:
+    async def _begin(self, case: CaseId, track: Track, start_ms: int) -> None:
         if track not in self._begun:
-            assert self.case is not None
-            await self._desk.sound.do(self._desk.tracks.begin, self.case, track, start_ms=start_ms)
+            await self._desk.sound.do(self._desk.tracks.begin, case, track, start_ms=start_ms)
             self._begun.add(track)
+
+    def _lost(self, track: Track, start_ms: int, lost_ms: int) -> None:
+        """Kept sound of this track that will never be written."""
+        if lost_ms:
+            reason = self.troubles[-1]
+            self.note(gap_record("sound", at_ms=start_ms, reason=reason, track=track.value, lost_ms=lost_ms))
 
     def _trouble(self, code: str) -> None:
         if code not in self.troubles:
@@ -215,12 +222,10 @@ class Evidence:
         if self.case is None:
             return ()
         await self.write(at_ms=None)
-        waiting = [(track, mix) for track, mix in self._mixes.items() if mix.end_ms > mix.start_ms]
-        if waiting and not last:
+        if not last and any(mix.waiting for mix in self._mixes.values()):
             raise StoreFault("kept sound waits in memory", code=self.troubles[-1])
-        for track, mix in waiting:
-            lost_ms = mix.end_ms - mix.start_ms
-            self.note(lost_record(track, start_ms=mix.start_ms, lost_ms=lost_ms, reason=self.troubles[-1]))
+        for track, mix in self._mixes.items():
+            self._lost(track, mix.start_ms - mix.waits_ms, mix.waits_ms)
         try:
             self._made += await self._desk.finishing.do(self._desk.tracks.finish, self.case)
         except StoreFault as fault:

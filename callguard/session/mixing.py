@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,11 +15,13 @@ _PER_MS = RATE_HZ // 1000
 class TrackMix:
     """Sound waiting to be written to one track, summed where legs speak at once.
 
-    start_ms: the first sample that was not taken yet, on the call's clock. What comes for earlier is too late.
+    start_ms: the first sample that is not settled yet, on the call's clock. What comes for earlier is too late.
+    waiting: settled sound by its start, oldest first. Whoever writes a piece takes it out afterwards.
     """
 
     def __init__(self, start_ms: int) -> None:
         self.start_ms = start_ms
+        self.waiting: deque[tuple[int, bytes]] = deque()
         self._sum: npt.NDArray[np.int32] = np.zeros(0, dtype=np.int32)
 
     @property
@@ -38,21 +42,23 @@ class TrackMix:
             self._sum = np.concatenate((self._sum, np.zeros(short, dtype=np.int32)))
         self._sum[offset : offset + len(samples)] += samples
 
-    def give_back(self, start_ms: int, pcm: bytes, *, longest_ms: int) -> int:
-        """What was taken last could not be written: it waits here again, before what came meanwhile.
-
-        More than ``longest_ms`` in all is not kept in memory: the oldest goes. Returns how many milliseconds went.
-        """
-        back = np.frombuffer(pcm, "<i2").astype(np.int32)
-        self._sum, self.start_ms = np.concatenate((back, self._sum)), start_ms
-        over_ms = max(0, len(self._sum) // _PER_MS - longest_ms)
-        self._sum, self.start_ms = self._sum[over_ms * _PER_MS :], start_ms + over_ms
-        return over_ms
-
-    def take(self, until_ms: int) -> tuple[int, bytes]:
-        """(start, PCM) of everything before ``until_ms``; b"" where nothing is there."""
+    def settle(self, until_ms: int) -> None:
+        """Nothing more comes for before ``until_ms``: what is there waits to be written now."""
         count = min(len(self._sum), max(0, (until_ms - self.start_ms) * _PER_MS))
-        start_ms = self.start_ms
-        taken, self._sum = self._sum[:count], self._sum[count:]
+        settled, self._sum = self._sum[:count], self._sum[count:]
+        if count:
+            self.waiting.append((self.start_ms, np.clip(settled, -32768, 32767).astype("<i2").tobytes()))
         self.start_ms += count // _PER_MS
-        return start_ms, np.clip(taken, -32768, 32767).astype("<i2").tobytes()
+
+    @property
+    def waits_ms(self) -> int:
+        """How much waits to be written. It has no holes."""
+        return self.start_ms - self.waiting[0][0] if self.waiting else 0
+
+    def forget(self, *, longest_ms: int, at_once_ms: int) -> int:
+        """Where more waits than ``longest_ms``, drop at least ``at_once_ms`` of the oldest; return how much went."""
+        waited_ms = self.waits_ms
+        if waited_ms > longest_ms:
+            while self.waits_ms > longest_ms - at_once_ms:
+                self.waiting.popleft()
+        return waited_ms - self.waits_ms

@@ -13,7 +13,7 @@ from typing import Any
 
 from callguard.model.action import Action, CallHuman, Decision, EndCall, Outcome, PlayWarning
 from callguard.model.call import Call, CallEnded, Leg, LegDown, Transferred
-from callguard.model.case import Record, RecordKind, Track
+from callguard.model.case import Record, RecordKind
 from callguard.model.finding import Finding
 from callguard.model.key import Flag, KeyPress
 from callguard.model.policy import Policy
@@ -145,15 +145,10 @@ def announcement_record(
     return Record(kind=RecordKind.ANNOUNCEMENT, at_ms=outcome.started_ms or outcome.at_ms, data=data)
 
 
-def gap_record(what: str, *, at_ms: int, reason: str, leg: str = "", over: bool = False) -> Record:
-    """Something is missing from here (``over``: until here). what: "manager", "tap" or "daemon"."""
-    return Record(kind=RecordKind.GAP, at_ms=at_ms, data={"what": what, "leg": leg, "reason": reason, "over": over})
-
-
-def lost_record(track: Track, *, start_ms: int, lost_ms: int, reason: str) -> Record:
-    """Kept sound of this track that could never be written, from ``start_ms`` on."""
-    data = {"what": "sound", "leg": "", "reason": reason, "over": False, "track": track.value, "lost_ms": lost_ms}
-    return Record(kind=RecordKind.GAP, at_ms=start_ms, data=data)
+def gap_record(what: str, *, at_ms: int, reason: str, leg: str = "", over: bool = False, **data: Any) -> Record:
+    """Something is missing from here (``over``: until here). what: "manager", "tap", "daemon" or "sound"."""
+    data = {"what": what, "leg": leg, "reason": reason, "over": over, **data}
+    return Record(kind=RecordKind.GAP, at_ms=at_ms, data=data)
 
 
 def presence_record(*, at_ms: int, who: str, mode: str, what: str, detail: str = "") -> Record:
