@@ -189,22 +189,24 @@ class WhisperRecognizer:
         context, windows = group
         said = dict(zip(windows, self._decode(list(windows.values()), context), strict=True))
         words = {number: self._words(windows[number], said[number]) for number in windows}
-        again = {number: one for number, one in windows.items() if self._widened(one, said[number], words[number][1])}
+        again = {
+            number: replace(window, seconds=wider)
+            for number, window in windows.items()
+            if (wider := self._wider(window, said[number], words[number][1]))
+        }
         if again:
             self.again += len(again)
-            wide = max(context, *(self._context(window.seconds) for window in again.values()))
+            windows = windows | again
+            wide = max(self._context(window.seconds) for window in again.values())
             for number, one in zip(again, self._decode(list(again.values()), wide), strict=True):
                 said[number], words[number] = one, self._words(windows[number], one)
         return {number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()}
 
-    def _widened(self, window: _Window, said: _Said, looped: bool) -> bool:
-        """Whether these last words are not believed, and there is a wider window to hear them in."""
+    def _wider(self, window: _Window, said: _Said, looped: bool) -> float:
+        """The window in which these last words are heard again, 0 where they are believed or there is none wider."""
         wider = min(FULL_S, max(self._recipe.again_s, window.seconds * 2))
         suspect = looped or said.capped or said.score < self._recipe.unsure
-        if not (suspect and window.job.final and window.seconds < wider):
-            return False
-        window.seconds = wider
-        return True
+        return wider if suspect and window.job.final and window.seconds < wider else 0
 
     def _decode(self, windows: list[_Window], context: int) -> list[_Said]:
         """Each is encoded in its own seconds; all are decoded in ``context`` seconds."""
