@@ -8,7 +8,6 @@ kill the PBX does not touch a call.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 import random
@@ -25,7 +24,7 @@ from stage import Daemons, of
 from striking import nothing_false, strike
 from wire import wired
 
-from callguard.model.ids import CallId, CaseId
+from callguard.model.ids import CallId
 from callguard.sandbox.guarding import Guarding
 from callguard.sandbox.world import World
 from callguard.store.reading import CaseView
@@ -135,6 +134,14 @@ async def test_the_daemon_is_killed(hall: World, daemons: Daemons, tmp_path: Pat
         await kept(tmp_path, guests, until_s=at_s)
 
 
+async def outlived(there: World, one: Guarding, home: Path, chance: random.Random, blow: Blow) -> None:
+    """The daemon lives on: nothing at all is missing."""
+    guests = await arrive(there, one, noise(home))
+    await struck(one, guests, chance, blow)
+    await depart(there, guests)
+    await kept(home, guests, until_s=None)
+
+
 @pytest.mark.parametrize("round_", range(4 * TIMES))
 async def test_valkey_is_killed(hall: World, daemons: Daemons, tmp_path: Path, round_: int) -> None:
     async with daemons(hall, home=tmp_path) as one:
@@ -142,10 +149,7 @@ async def test_valkey_is_killed(hall: World, daemons: Daemons, tmp_path: Path, r
         async def blow() -> None:
             assert strike(one.process.pid, "valkey") > 0
 
-        guests = await arrive(hall, one, noise(tmp_path))
-        await struck(one, guests, dice(f"valkey {round_}"), blow)
-        await depart(hall, guests)
-        await kept(tmp_path, guests, until_s=None)
+        await outlived(hall, one, tmp_path, dice(f"valkey {round_}"), blow)
 
 
 @pytest.mark.parametrize("round_", range(3 * TIMES))
@@ -155,10 +159,7 @@ async def test_the_recognizer_is_killed(hall: World, daemons: Daemons, tmp_path:
         async def blow() -> None:
             assert strike(one.process.pid, " worker ") > 0
 
-        guests = await arrive(hall, one, noise(tmp_path))
-        await struck(one, guests, dice(f"worker {round_}"), blow)
-        await depart(hall, guests)
-        await kept(tmp_path, guests, until_s=None)
+        await outlived(hall, one, tmp_path, dice(f"worker {round_}"), blow)
 
 
 @pytest.mark.parametrize("round_", range(3 * TIMES))
@@ -173,10 +174,7 @@ async def test_the_disk_is_full_for_a_while(hall: World, daemons: Daemons, tmp_p
             await asyncio.sleep(2.0)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
-        guests = await arrive(hall, one, noise(tmp_path))
-        await struck(one, guests, dice(f"disk {round_}"), blow)
-        await depart(hall, guests)
-        await kept(tmp_path, guests, until_s=None)
+        await outlived(hall, one, tmp_path, dice(f"disk {round_}"), blow)
 
 
 @pytest.mark.parametrize("round_", range(3 * TIMES))
@@ -190,34 +188,18 @@ async def test_the_manager_link_is_lost(hall: World, daemons: Daemons, tmp_path:
             await asyncio.sleep(2.0)
             wire.shut = False
 
-        guests = await arrive(hall, play.one, noise(tmp_path))
-        await struck(play.one, guests, dice(f"link {round_}"), blow)
-        await depart(hall, guests)
-        await kept(tmp_path, guests, until_s=None)
+        await outlived(hall, play.one, tmp_path, dice(f"link {round_}"), blow)
 
 
 @pytest.mark.parametrize("round_", range(3 * TIMES))
-async def test_asterisk_is_killed(daemons: Daemons, tmp_path: Path, round_: int) -> None:
-    """The calls die with their PBX; their cases are closed by the daemon, or by its next start."""
-    async with crowded() as there, contextlib.AsyncExitStack() as stack:
-        one = await stack.enter_async_context(daemons(there, home=tmp_path))
+async def test_asterisk_is_killed(hall: World, daemons: Daemons, tmp_path: Path, round_: int) -> None:
+    """The calls die with their PBX; it starts again, and the same daemon closes their cases."""
+    async with daemons(hall, home=tmp_path) as one:
 
         async def blow() -> None:
-            inside = f"{there.house.inside(there.pbx.folder)}/etc/asterisk.conf -f"
-            assert strike(os.getpid(), inside) > 0
+            await hall.again(hall.pbx)
 
-        guests = await arrive(there, one, noise(tmp_path))
+        guests = await arrive(hall, one, noise(tmp_path))
         at_s = await struck(one, guests, dice(f"asterisk {round_}"), blow)
-        await stack.aclose()
-        with store_of(tmp_path) as store:
-            store.repair()
-            assert store.audit_break() is None
-            for guest in guests:
-                stored = store.open_case_of(CallId(guest.call))
-                assert stored or not guest.accepted
-                if guest.known_s is None:
-                    continue
-                view = store.case(CaseId(guest.case))
-                assert view is not None
-                end_ms = view.line.flagged_ms + round((at_s - guest.known_s) * 1000)
-                whole(store, view, end_ms)
+        await asyncio.gather(*(handset.hang_up() for guest in guests for handset in (guest.caller, guest.agent)))
+        await kept(tmp_path, guests, until_s=at_s)
