@@ -146,6 +146,12 @@ class Bench:
         start = self.clock[0]
         self.call.frames(leg.id, [(start + at, b"\x10\x00" * 160) for at in range(0, ms, 20)])
 
+    async def flagged_after(self, ms: int) -> None:
+        """The caller speaks so long from the call's beginning; then the agent flags."""
+        self.speak(CALLER, ms)
+        self.clock[0] = ms
+        await self.press(Key.FLAG)
+
     def kinds(self) -> list[str]:
         """The kinds of the case's records, in order."""
         assert self.call.evidence.case is not None

@@ -106,9 +106,7 @@ async def test_a_store_that_is_away_loses_no_flag(tmp_path: Path) -> None:
 async def test_sound_waits_in_memory_while_the_disk_is_full(tmp_path: Path) -> None:
     """Not a frame is missing once there is room again."""
     async with bench(tmp_path) as one:
-        one.speak(CALLER, 2000)
-        one.clock[0] = 2000
-        await one.press(Key.FLAG)
+        await one.flagged_after(2000)
         for away in (0, 20, 20, 0):
             one.disk.away = away
             one.speak(CALLER, 1000)
@@ -123,9 +121,7 @@ async def test_sound_waits_in_memory_while_the_disk_is_full(tmp_path: Path) -> N
 async def test_a_disk_full_at_the_end_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guarded, "CLOSING_GAP_S", 0.01)
     async with bench(tmp_path) as one:
-        one.speak(CALLER, 2000)
-        one.clock[0] = 2000
-        await one.press(Key.FLAG)
+        await one.flagged_after(2000)
         one.speak(CALLER, 1000)
         one.clock[0], one.disk.away, one.flaky.away = 3000, 7, 3
         await one.hang_up()
@@ -136,9 +132,7 @@ async def test_a_disk_full_at_the_end_is_tried_again(tmp_path: Path, monkeypatch
 async def test_sound_that_can_never_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guarded, "CLOSING_GAP_S", 0.0)
     async with bench(tmp_path) as one:
-        one.speak(CALLER, 2000)
-        one.clock[0] = 2000
-        await one.press(Key.FLAG)
+        await one.flagged_after(2000)
         await one.until(lambda: [at.length_ms for file in growing(tmp_path) if (at := look(file))] == [2000])
         one.speak(CALLER, 1000)
         one.clock[0], one.disk.away = 3000, 1_000_000
