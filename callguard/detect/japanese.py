@@ -19,16 +19,18 @@ from rapidfuzz import fuzz
 from sudachipy import Dictionary, SplitMode
 
 from callguard.detect.conjugation import verb_forms
-from callguard.detect.lattice import Lattice
+from callguard.detect.lattice import STOP, Lattice
 from callguard.detect.sounds import coarse, phonemes
 
-_HARD = frozenset("。?!．.…")
+_HARD = frozenset("。?!．.")
 _SOFT = frozenset("、,，・ 　\t")
 _OTHER = frozenset("「」『』()（）[]【】~〜\"'“”-–—;:")
 _SMALL = str.maketrans("ぁぃぅぇぉ", "あいうえお")
 _UNBOUND = 4
 _SURE_READING = 4
 """A reading this long counts anywhere in a text written in kana; a shorter one only as whole words."""
+_COMPOUND = 3
+"""Characters from which a word is looked at for the parts it is made of."""
 _KANA_ONLY = 8
 """A text of this many characters and no kanji is taken as written by its sound."""
 _NUMERAL = re.compile("(?:いち|に|さん|よん|ご|ろく|なな|はち|きゅう)?(?:じゅう|ひゃく|びゃく|ぴゃく|せん|まん|おく)+")
@@ -51,15 +53,24 @@ def _folded(text: str) -> tuple[list[str], list[int], str, list[int], set[int], 
     hard: set[int] = {0}
     soft: set[int] = set()
     hiragana_before = False
+    stop: int | None = None
     for place, raw in enumerate(text):
         for char in unicodedata.normalize("NFKC", raw).lower():
             plain.append(char)
-            went.append(len(chars))
-            if char in _HARD:
+            if stop is not None and not (char in _HARD or char in _SOFT or char in _OTHER):
+                chars.append(STOP)
+                places.append(stop)
                 hard.add(len(chars))
+                stop = None
+            went.append(len(chars))
+            if char in _HARD and _is_pause(text, place):
+                soft.add(len(chars))
+            elif char in _HARD and not _inside_number(text, place):
+                hard.add(len(chars))
+                stop = place if chars and stop is None else stop
             elif char in _SOFT:
                 soft.add(len(chars))
-            elif char in _OTHER or (char == "ー" and hiragana_before):
+            elif char in _HARD or char in _OTHER or (char == "ー" and hiragana_before):
                 pass
             else:
                 hiragana_before = "ぁ" <= char <= "ゖ"
@@ -69,6 +80,16 @@ def _folded(text: str) -> tuple[list[str], list[int], str, list[int], set[int], 
     went.append(len(chars))
     hard.add(len(chars))
     return chars, places, "".join(plain), went, hard, soft
+
+
+def _is_pause(text: str, place: int) -> bool:
+    """Dots that trail off, not a full stop."""
+    beside = text[place - 1 : place] + text[place + 1 : place + 2]
+    return text[place] in "…‥" or (text[place] == "." and "." in beside)
+
+
+def _inside_number(text: str, place: int) -> bool:
+    return text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
 
 
 @cache
@@ -109,7 +130,7 @@ class JapaneseWords:
 
     def literal(self, written: str) -> str:
         """The symbol of a text written in a pattern; ``~殺す`` is every form of it, ``@`` a class of word."""
-        if written.startswith(("{", "@")):
+        if written == STOP or written.startswith(("{", "@")):
             return written
         if written.startswith("~"):
             self._lemma(written[1:], written)
@@ -180,21 +201,33 @@ class JapaneseWords:
         starts: set[int] = {0, size}
         kana: list[str] = []
         spans: list[tuple[int, int, bool]] = []
+        titles: set[int] = set()
+        named = -1
         for morpheme in _tokenizer().tokenize(plain):
             start, end = went[morpheme.begin()], went[morpheme.end()]
             if start == end:
                 continue
             starts.add(start)
             starts.add(end)
+            if chars[start] == STOP:
+                continue
+            lattice.inside.update(_inner(morpheme, went))
+            kind = morpheme.part_of_speech()[0]
+            if chars[start] == "君" and kind == "接尾辞" and named == start:
+                titles.add(start)
+            named = end if kind == "名詞" else -1
             self._dictionary(lattice, morpheme, start, end)
             if by_sound:
                 said = jaconv.kata2hira(_reading(morpheme))
                 kana.append(said)
                 spans.append((start, end, _fishy(morpheme)))
+        for place in range(size):
+            if chars[place] == STOP:
+                lattice.add(place, STOP, place + 1)
         if size:
             for last, (length, carried) in self.search.iter(folded):
                 start, end = last + 1 - length, last + 1
-                if length > 1 and any(place in hard for place in range(start + 1, end)):
+                if start in titles and length == 1:
                     continue
                 for symbol, bounds in carried:
                     if bounds and (start not in starts or (bounds == 2 and end not in starts)):
@@ -246,15 +279,42 @@ class JapaneseWords:
                 continue
             first, last = owners[hit.dest_start], owners[hit.dest_end - 1]
             whole = owners[: hit.dest_start].count(first) == 0 and last not in owners[hit.dest_end :]
+            if any(spans[first][0] < edge < spans[last][1] for edge in lattice.hard):
+                continue
             if (hit.score == 100.0 and whole) or any(spans[number][2] for number in range(first, last + 1)):
                 lattice.add(spans[first][0], symbol, spans[last][1])
 
 
+def _inner(morpheme: Any, went: Sequence[int]) -> set[int]:
+    """The positions within a word of the dictionary at which no part of it begins."""
+    start, end = went[morpheme.begin()], went[morpheme.end()]
+    if end - start < 2 or morpheme.is_oov():
+        return set()
+    return set(range(start + 1, end)) - {went[morpheme.begin() + joint] for joint in _joints(morpheme)}
+
+
+_known_joints: dict[str, tuple[int, ...]] = {}
+
+
+def _joints(morpheme: Any) -> tuple[int, ...]:
+    """Where the parts of a compound meet, in characters from its start: 市議会|議員."""
+    surface = str(morpheme.surface())
+    if len(surface) < _COMPOUND:
+        return ()
+    if surface not in _known_joints:
+        begin = morpheme.begin()
+        _known_joints[surface] = tuple(part.begin() - begin for part in morpheme.split(SplitMode.A))[1:]
+    return _known_joints[surface]
+
+
 def _bounds(folded: str, kind: str) -> int:
-    """Short words listed in kana stand in too many others: they count as words, or where a word begins."""
+    """Short words listed in kana stand in too many others, and so does a lone kanji: 夫 in 大丈夫.
+
+    They count as words, or where a word begins.
+    """
     if len(folded) >= _UNBOUND:
         return 0
-    if kind == "word" or (len(folded) < _UNBOUND - 1 and _is_kana(folded)):
+    if kind == "word" or len(folded) == 1 or (len(folded) < _UNBOUND - 1 and _is_kana(folded)):
         return 2
     return int(_is_kana(folded))
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 Arcs = dict[str, tuple[int, ...]]
 
+STOP = "。"
+"""Where a language gives the end of a sentence a position of its own, this symbol alone steps over it."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Lattice:
@@ -18,6 +21,7 @@ class Lattice:
     arcs: one table a position, symbol to the positions after it.
     hard: positions before which a sentence ended (0 and the last position included).
     soft: positions before which a comma or pause stood.
+    inside: positions in the middle of a word, where no match and nothing after a gap begins.
     chars: per position, the (start, end) of its piece of ``text``.
     text: the utterance as recognized.
     """
@@ -30,6 +34,7 @@ class Lattice:
     chars: list[tuple[int, int]]
     literal: str = ""
     present: set[str] = field(default_factory=set)
+    inside: set[int] = field(default_factory=set)
 
     def add(self, start: int, symbol: str, end: int) -> None:
         """One more arc; the same arc twice is one."""

@@ -6,6 +6,7 @@ word        the word as it stands          ~kill       any form of it
 (a b | c)   alternatives                   x?  x*      optional, up to four times
 ..3         a gap of up to three positions inside one sentence (words in English, characters in Japanese)
 !x          what follows is not x          ^  $        a sentence or a phrase begins, ends
+。          a sentence ends and the pattern goes on (Japanese; no other step crosses the end of a sentence)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from callguard.detect.lattice import Lattice
+from callguard.detect.lattice import STOP, Lattice
 from callguard.model.errors import SettingsError
 
 _MOST_REPEATS = 4
@@ -42,7 +43,7 @@ class Symbols:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Nothing, or up to ``most`` positions that do not cross the end of a sentence."""
+    """Nothing, or up to ``most`` positions that do not cross the end of a sentence, up to where a word begins."""
 
     most: int
 
@@ -52,8 +53,11 @@ class Gap:
             last += 1
             if last in lattice.hard and last < lattice.size:
                 break
-        if last in lattice.hard and at < last < lattice.size:
+        if last in lattice.hard and at < last < lattice.size and STOP not in lattice.arcs[last]:
             last -= 1
+        inside = lattice.inside
+        if inside:
+            return (at, *(place for place in range(at + 1, last + 1) if place not in inside))
         return tuple(range(at, last + 1))
 
 
@@ -171,9 +175,9 @@ class Pattern:
         for need in self.needs:
             if need.isdisjoint(present):
                 return found
-        at, firsts, arcs = 0, self.firsts, lattice.arcs
+        at, firsts, arcs, inside = 0, self.firsts, lattice.arcs, lattice.inside
         while at < lattice.size:
-            if firsts is not None and firsts.isdisjoint(arcs[at]):
+            if at in inside or (firsts is not None and firsts.isdisjoint(arcs[at])):
                 at += 1
                 continue
             ends = self.node.ends(lattice, at)

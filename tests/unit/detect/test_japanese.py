@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from callguard.detect.japanese import JapaneseWords
+from callguard.detect.pattern import parse
 from callguard.detect.rules import RuleSet, compile_rules, merge_tables
 from callguard.detect.verdict import Judgement, judge_text
 from callguard.model.errors import SettingsError
@@ -115,3 +117,60 @@ def test_an_angry_proper_complaint_passes(rules: RuleSet) -> None:
 def test_care_is_told_from_an_attack_with_the_same_words(rules: RuleSet) -> None:
     assert judge_text("もう死にたいです", "ja", rules).verdict is Judgement.CARE
     assert judge_text("お前なんか死ね", "ja", rules).verdict is Judgement.HARASSMENT
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "found"),
+    [
+        ("馬鹿 お前", "馬鹿お前", [(0, 4)]),
+        ("馬鹿 お前", "馬鹿。お前", []),
+        ("馬鹿 ..4 お前", "馬鹿だ!お前", []),
+        ("馬鹿 。 お前", "馬鹿。お前", [(0, 5)]),
+        ("馬鹿 ..2 。? ..2 お前", "馬鹿だ!?ねえお前", [(0, 8)]),
+        ("馬鹿 お前", "馬鹿…お前", [(0, 4)]),
+        ("馬鹿 お前", "馬鹿...お前", [(0, 4)]),
+        ("1 5 倍", "1.5倍", [(0, 3)]),
+        ("家 !の", "家。の", [(0, 1)]),
+    ],
+)
+def test_a_pattern_ends_with_its_sentence_unless_it_names_the_stop(
+    source: str, text: str, found: list[tuple[int, int]]
+) -> None:
+    assert spans(source, text) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "found"),
+    [
+        ("夫 ..9 困", "大丈夫です困りません", []),
+        ("夫 ..9 困", "夫が困っています", [(0, 3)]),
+        ("客 態度", "接客態度はよかった", []),
+        ("議員 ..3 知", "市議会議員を知っている", [(3, 7)]),
+        ("部屋 ..9 夫", "部屋は大丈夫です", []),
+        ("大 丈夫", "大丈夫です", [(0, 3)]),
+    ],
+)
+def test_a_match_and_what_follows_a_gap_begin_where_a_word_begins(
+    source: str, text: str, found: list[tuple[int, int]]
+) -> None:
+    assert spans(source, text) == found
+
+
+def spans(source: str, text: str) -> list[tuple[int, int]]:
+    words = JapaneseWords()
+    pattern = parse(source, {}, literal=words.literal, commonness=len, where="here")
+    words.close()
+    return pattern.spans(words.lattice(text, by_sound=False))
+
+
+@pytest.mark.parametrize(
+    ("harmless", "harassment"),
+    [
+        ("山本君の家はどこですか、届け物があるので", "君の家はどこ?遊びに行きたい"),
+        ("担当は君島さんだそうです", "君はバカだ"),
+        ("大丈夫ですか、刺されて怪我をしたと聞きました", "夫が刺されても知らないぞ"),
+    ],
+)
+def test_a_kanji_counts_as_the_word_it_is(harmless: str, harassment: str, rules: RuleSet) -> None:
+    assert judge_text(harmless, "ja", rules).verdict is not Judgement.HARASSMENT
+    assert judge_text(harassment, "ja", rules).verdict is Judgement.HARASSMENT
