@@ -90,7 +90,7 @@ def _stands(compiled: CompiledRule, lattice: Lattice, span: Span, guarded: dict[
 def _guard_spans(pattern: Pattern, lattice: Lattice) -> list[Span]:
     if lattice.present.isdisjoint(pattern.anchors):
         return []
-    return pattern.spans(lattice)
+    return pattern.spans(lattice, within_words=True)
 
 
 def _undoes(guard: Guard, hit: Span, span: Span, lattice: Lattice) -> bool:

@@ -27,6 +27,8 @@ _SOFT = frozenset("、,，・ 　\t")
 _OTHER = frozenset("「」『』()（）[]【】~〜\"'“”-–—;:")
 _SMALL = str.maketrans("ぁぃぅぇぉ", "あいうえお")
 _UNBOUND = 4
+_UNBROKEN = 3
+"""Bounds of a short text that may not reach from one word into the middle of another: ガキ in 舌が|きく."""
 _SURE_READING = 4
 """A reading this long counts anywhere in a text written in kana; a shorter one only as whole words."""
 _COMPOUND = 3
@@ -117,7 +119,8 @@ def _reading(morpheme: Any) -> str:
 class JapaneseWords:
     """The vocabulary of the rules.
 
-    texts: folded text to (symbol, bounds): 0 matches anywhere, 1 where a dictionary word begins, 2 whole words alone.
+    texts: folded text to (symbol, bounds): 0 matches anywhere, 1 where a dictionary word begins, 2 whole words alone,
+        3 anywhere but from one word into the middle of another.
     lemmas: dictionary form to symbols. heard: (phonemes, symbol) of phrases that count when they merely sound alike.
     search finds the texts; spoken finds their readings, for texts written in kana alone.
     """
@@ -136,7 +139,7 @@ class JapaneseWords:
             self._lemma(written[1:], written)
             return written
         folded = fold(written)
-        self._text(folded, folded, bounds=0)
+        self._text(folded, folded, bounds=_UNBROKEN if _is_noun_in_kana(written) else 0)
         return folded
 
     def _lemma(self, lemma: str, symbol: str) -> None:
@@ -230,7 +233,7 @@ class JapaneseWords:
                 if start in titles and length == 1:
                     continue
                 for symbol, bounds in carried:
-                    if bounds and (start not in starts or (bounds == 2 and end not in starts)):
+                    if bounds and not _bounded(start, end, starts, bounds):
                         continue
                     lattice.add(start, symbol, end)
             if size >= _KANA_ONLY and not any(map(_is_kanji, folded)):
@@ -319,6 +322,16 @@ def _bounds(folded: str, kind: str) -> int:
     return int(_is_kana(folded))
 
 
+def _bounded(start: int, end: int, starts: set[int], bounds: int) -> bool:
+    if bounds == _UNBROKEN:
+        return end in starts or starts.isdisjoint(range(start + 1, end))
+    return start in starts and (bounds == 1 or end in starts)
+
+
+def _is_noun_in_kana(written: str) -> bool:
+    return len(written) < _UNBOUND and all("ァ" <= char <= "ヺ" or char == "ー" for char in written)
+
+
 def _is_kana(text: str) -> bool:
     return all("ぁ" <= char <= "ゖ" or char == "ー" for char in text)
 
@@ -348,12 +361,12 @@ def _readings(texts: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, list[
 
 
 def _fishy(morpheme: Any) -> bool:
-    """A piece the dictionary does not know, or a lone kana that is no particle, verb or ending: likely misheard."""
+    """A piece the dictionary does not know, or a lone kana that is no particle, ending or the like: likely misheard."""
     return bool(
         morpheme.is_oov()
         or (
             len(text := morpheme.surface()) == 1
             and _is_kana(text)
-            and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "動詞", "補助記号")
+            and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "動詞", "補助記号", "接続詞", "感動詞", "接尾辞")
         )
     )

@@ -166,8 +166,8 @@ class Pattern:
     firsts: frozenset[str] | None = None
     needs: tuple[frozenset[str], ...] = ()
 
-    def spans(self, lattice: Lattice) -> list[tuple[int, int]]:
-        """Every longest match, from left to right, not overlapping."""
+    def spans(self, lattice: Lattice, *, within_words: bool = False) -> list[tuple[int, int]]:
+        """Every longest match, from left to right, not overlapping. within_words: also from the middle of a word on."""
         found: list[tuple[int, int]] = []
         present = lattice.present
         if present.isdisjoint(self.anchors):
@@ -175,7 +175,8 @@ class Pattern:
         for need in self.needs:
             if need.isdisjoint(present):
                 return found
-        at, firsts, arcs, inside = 0, self.firsts, lattice.arcs, lattice.inside
+        at, firsts, arcs = 0, self.firsts, lattice.arcs
+        inside = frozenset[int]() if within_words else lattice.inside
         while at < lattice.size:
             if at in inside or (firsts is not None and firsts.isdisjoint(arcs[at])):
                 at += 1

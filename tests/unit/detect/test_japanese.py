@@ -148,12 +148,31 @@ def test_a_pattern_ends_with_its_sentence_unless_it_names_the_stop(
         ("議員 ..3 知", "市議会議員を知っている", [(3, 7)]),
         ("部屋 ..9 夫", "部屋は大丈夫です", []),
         ("大 丈夫", "大丈夫です", [(0, 3)]),
+        ("ガキ", "トンチがきかない", []),
+        ("ガキ", "ガキが出てくるな", [(0, 2)]),
     ],
 )
 def test_a_match_and_what_follows_a_gap_begin_where_a_word_begins(
     source: str, text: str, found: list[tuple[int, int]]
 ) -> None:
     assert spans(source, text) == found
+
+
+@pytest.mark.parametrize(
+    ("harmless", "harassment"),
+    [
+        ("涼しげだし、また行きます", "しね"),
+        ("全部食べられるしね", "お前なんか死ね"),
+        ("部屋のゴミがそのまま残っていました", "ゴミが、黙ってろ"),
+        ("駅から歩いて帰れる距離です", "歩いて帰れると思うなよ"),
+        ("わからないのかもしれないですね", "わからないのかよ"),
+        ("和室の方が好きかもしれません", "惚れたかも、お姉さん"),
+        ("放置すると大変なことになりますよね", "痛い目に遭いますよ"),
+    ],
+)
+def test_near_neighbours_of_an_attack_pass(harmless: str, harassment: str, rules: RuleSet) -> None:
+    assert judge_text(harmless, "ja", rules).verdict is Judgement.NONE
+    assert judge_text(harassment, "ja", rules).verdict is Judgement.HARASSMENT
 
 
 def spans(source: str, text: str) -> list[tuple[int, int]]:
