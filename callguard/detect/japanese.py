@@ -20,6 +20,7 @@ from sudachipy import Dictionary, SplitMode
 
 from callguard.detect.conjugation import verb_forms
 from callguard.detect.lattice import STOP, Lattice
+from callguard.detect.reading import Piece, Readings
 from callguard.detect.sounds import coarse, phonemes
 
 _HARD = frozenset("。?!．.")
@@ -122,7 +123,8 @@ class JapaneseWords:
     texts: folded text to (symbol, bounds): 0 matches anywhere, 1 where a dictionary word begins, 2 whole words alone,
         3 anywhere but from one word into the middle of another.
     lemmas: dictionary form to symbols. heard: (phonemes, symbol) of phrases that count when they merely sound alike.
-    search finds the texts; spoken finds their readings, for texts written in kana alone.
+    search finds the texts; spoken finds their readings, for texts written in kana alone; read finds them in any text
+    that may have been misheard.
     """
 
     texts: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class JapaneseWords:
     heard: list[tuple[str, str]] = field(default_factory=list)
     search: Any = None
     spoken: Any = None
+    read: Readings | None = None
 
     def literal(self, written: str) -> str:
         """The symbol of a text written in a pattern; ``~殺す`` is every form of it, ``@`` a class of word."""
@@ -186,6 +189,9 @@ class JapaneseWords:
         """No more entries: build the search."""
         self.search = _automaton(self.texts)
         self.spoken = _automaton(_readings(self.texts))
+        self.read = Readings(
+            (text, _kana(text), [symbol for symbol, _ in carried]) for text, carried in self.texts.items()
+        )
 
     def lattice(self, text: str, *, by_sound: bool) -> Lattice:
         """The lattice of a text. by_sound: let phrases that sound like a listed one stand for it."""
@@ -204,6 +210,7 @@ class JapaneseWords:
         starts: set[int] = {0, size}
         kana: list[str] = []
         spans: list[tuple[int, int, bool]] = []
+        pieces: list[Piece] = []
         titles: set[int] = set()
         named = -1
         for morpheme in _tokenizer().tokenize(plain):
@@ -223,7 +230,13 @@ class JapaneseWords:
             if by_sound:
                 said = jaconv.kata2hira(_reading(morpheme))
                 kana.append(said)
-                spans.append((start, end, _fishy(morpheme)))
+                misheard = _fishy(morpheme)
+                spans.append((start, end, misheard))
+                text = folded[start:end]
+                pieces.append(Piece(said, start, end, text, misheard, _sure(morpheme, text)))
+                if kind == "名詞" and len(text) > 1 and _is_kana(text):
+                    for symbol, _ in self.texts.get(fold(morpheme.normalized_form()), ()):
+                        lattice.add(start, symbol, end)
         for place in range(size):
             if chars[place] == STOP:
                 lattice.add(place, STOP, place + 1)
@@ -240,6 +253,9 @@ class JapaneseWords:
                 self._spoken(lattice, folded, starts)
         if by_sound:
             self._sounds(lattice, kana, spans)
+            for start, symbol, end in self.read.arcs(pieces) if self.read else ():
+                if not any(place in hard for place in range(start + 1, end)):
+                    lattice.add(start, symbol, end)
         return lattice
 
     def _spoken(self, lattice: Lattice, folded: str, starts: set[int]) -> None:
@@ -360,6 +376,18 @@ def _readings(texts: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, list[
     return found
 
 
+def _kana(text: str) -> str:
+    return fold(reading(text)) if any(map(_is_kanji, text)) else text
+
+
+def _sure(morpheme: Any, text: str) -> bool:
+    """Whether a word is believed as it is written: two characters or more with kanji among them, and no name."""
+    kind, second, *_ = morpheme.part_of_speech()
+    if morpheme.is_oov() or second == "固有名詞" or not any(map(_is_kanji, text)):
+        return False
+    return len(text) > 1 or kind in ("動詞", "接尾辞")
+
+
 def _fishy(morpheme: Any) -> bool:
     """A piece the dictionary does not know, or a lone kana that is no particle, ending or the like: likely misheard."""
     return bool(
@@ -367,6 +395,7 @@ def _fishy(morpheme: Any) -> bool:
         or (
             len(text := morpheme.surface()) == 1
             and _is_kana(text)
+            and text not in "おご"
             and morpheme.part_of_speech()[0] not in ("助詞", "助動詞", "動詞", "補助記号", "接続詞", "感動詞", "接尾辞")
         )
     )
