@@ -20,7 +20,7 @@ SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
 READ = [
     ("en", name)
     for name in ("examples", "a", "b", "c", "d", "e", "f", "g", "j", "k", "l", "m", "n", "o", "p", "q", "r", "t")
-] + [("ja", name) for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n", "o")]
+] + [("ja", name) for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p")]
 
 
 @pytest.fixture(scope="module")
