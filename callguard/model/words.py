@@ -42,6 +42,7 @@ class Hypothesis:
     heard_to_ms: end of the sound that was heard, on the call's clock.
     final: heard after the utterance was closed.
     dropped: why words are missing, None where nothing was dropped.
+    others: what else the same sound may have said, likelier first. Only of final hearings, and where there was time.
     """
 
     utterance: UtteranceId
@@ -51,6 +52,7 @@ class Hypothesis:
     language: str = ""
     final: bool = False
     dropped: Dropped | None = None
+    others: tuple[tuple[Word, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Transcript:
     """What one utterance says so far: committed words never change, the tentative tail may.
 
     revision: of the hypothesis last agreed with.
+    others: other readings of the whole utterance, once it is closed.
     """
 
     utterance: UtteranceId
@@ -70,6 +73,7 @@ class Transcript:
     tentative: tuple[Word, ...] = ()
     revision: int = 0
     closed: bool = False
+    others: tuple[tuple[Word, ...], ...] = ()
 
     @property
     def text(self) -> str:
