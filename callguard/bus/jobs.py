@@ -421,7 +421,8 @@ def _plain(hypothesis: Hypothesis) -> dict[str, Any]:
         "utterance": hypothesis.utterance,
         "revision": hypothesis.revision,
         "heard_to_ms": hypothesis.heard_to_ms,
-        "words": [[w.text, w.start_ms, w.end_ms, w.probability] for w in hypothesis.words],
+        "words": _plain_words(hypothesis.words),
+        "others": [_plain_words(words) for words in hypothesis.others],
         "language": hypothesis.language,
         "final": hypothesis.final,
         "dropped": hypothesis.dropped,
@@ -433,13 +434,22 @@ def _hypothesis(plain: dict[str, Any]) -> Hypothesis:
         utterance=UtteranceId(str(plain["utterance"])),
         revision=int(plain["revision"]),
         heard_to_ms=int(plain["heard_to_ms"]),
-        words=tuple(
-            Word(text=str(text), start_ms=int(start_ms), end_ms=int(end_ms), probability=float(probability))
-            for text, start_ms, end_ms, probability in plain["words"]
-        ),
+        words=_words(plain["words"]),
+        others=tuple(_words(words) for words in plain.get("others", ())),
         language=str(plain["language"]),
         final=bool(plain["final"]),
         dropped=Dropped(plain["dropped"]) if plain["dropped"] else None,
+    )
+
+
+def _plain_words(words: Sequence[Word]) -> list[tuple[str, int, int, float]]:
+    return [(w.text, w.start_ms, w.end_ms, w.probability) for w in words]
+
+
+def _words(plain: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
+    return tuple(
+        Word(text=str(text), start_ms=int(start_ms), end_ms=int(end_ms), probability=float(probability))
+        for text, start_ms, end_ms, probability in plain
     )
 
 

@@ -37,6 +37,10 @@ CLIPPED_MUCH = 0.05
 SHARE_FROM_MS = 120_000
 """Speech needed before the caller's share means anything."""
 
+OTHER_READING = 0.8
+"""What a match is worth in a reading of the sound that is not the likeliest one."""
+IN_ANOTHER_READING = "Heard in another reading of the same sound."
+
 __all__ = ["Heard", "Memory", "scan"]
 
 
@@ -79,8 +83,23 @@ def _transcript(memory: Memory, heard: Transcript, rules: RuleSet) -> tuple[Memo
         )
         findings.extend(found)
     if heard.closed:
+        memory, found = _other_readings(memory, heard, spoken, rules)
+        findings.extend(found)
         memory = _close(memory, heard)
     return memory, findings
+
+
+def _other_readings(
+    memory: Memory, heard: Transcript, spoken: LanguageRules, rules: RuleSet
+) -> tuple[Memory, list[Finding]]:
+    """Where nothing is found in what was likeliest said: the first other reading in which something is."""
+    if any(told.utterance == heard.utterance and told.stage is Stage.COMMITTED for told in memory.told):
+        return memory, []
+    for words in heard.others:
+        memory, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
+        if found:
+            return memory, [replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip()) for one in found]
+    return memory, []
 
 
 def _judge(
@@ -91,6 +110,7 @@ def _judge(
     rules: RuleSet,
     *,
     stage: Stage,
+    worth: float = 1.0,
 ) -> tuple[Memory, list[Finding]]:
     if not words:
         return memory, []
@@ -104,7 +124,7 @@ def _judge(
         line += [(match, shift) for match in joined if match.start < len(lead) < match.end]
     findings: list[Finding] = []
     for match, shift in line:
-        finding = _finding(heard, words, match, shift, before, stage)
+        finding = _finding(heard, words, match, shift, before, stage, worth)
         told = Told(
             rule=finding.rule,
             utterance=heard.utterance,
@@ -120,7 +140,13 @@ def _judge(
 
 
 def _finding(
-    heard: Transcript, words: Sequence[Word], match: Match, shift: int, before: Tail | None, stage: Stage
+    heard: Transcript,
+    words: Sequence[Word],
+    match: Match,
+    shift: int,
+    before: Tail | None,
+    stage: Stage,
+    worth: float,
 ) -> Finding:
     under = _under(words, match.start - shift, match.end - shift)
     start_ms = before.start_ms if before is not None and match.start < shift else under[0].start_ms
@@ -137,7 +163,7 @@ def _finding(
         end_ms=under[-1].end_ms,
         words=match.words,
         stage=stage,
-        score=round(match.score * min(1.0, clear / CLEAR), 3),
+        score=round(match.score * worth * min(1.0, clear / CLEAR), 3),
         utterance=heard.utterance,
         why=match.rule.why,
     )

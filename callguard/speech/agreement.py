@@ -35,6 +35,7 @@ def agree(transcript: Transcript, hypothesis: Hypothesis) -> Transcript:
         committed=transcript.committed + tuple(_after(transcript.committed, fresh[:count])),
         tentative=tuple(fresh[count:]),
         closed=hypothesis.final,
+        others=hypothesis.others if hypothesis.final else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +87,17 @@ async def test_a_job_comes_back_with_its_words(url: str) -> None:
         got = await line.hear(job(1))
     assert [word.text for word in got.words] == [" good", " morning"]
     assert (got.final, got.language, got.revision) == (True, "en", 1)
+
+
+async def test_other_readings_come_back_as_they_were(url: str) -> None:
+    class Doubtful(ScriptedRecognizer):
+        def hear(self, jobs: Sequence[HearingJob]) -> list[Hypothesis]:
+            heard = super().hear(jobs)
+            return [replace(one, others=(one.words[:1], one.words[1:])) for one in heard]
+
+    async with worker_on(url, Doubtful(lambda _: SCRIPT)), line_on(url) as line:
+        got = await line.hear(job(1))
+    assert got.others == (got.words[:1], got.words[1:])
 
 
 async def test_many_jobs_over_two_workers_are_each_heard_once(url: str) -> None:

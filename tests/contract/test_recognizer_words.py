@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from callguard import voices
 from callguard.asr.models import ensure_model
-from callguard.asr.whisper import WhisperRecognizer
+from callguard.asr.whisper import Recipe, WhisperRecognizer
 from callguard.audio.wav import through_ulaw, to_pcm
 from callguard.model.ids import CallId, LegId, UtteranceId
 from callguard.ports import HearingJob
@@ -57,3 +58,23 @@ def test_together_they_are_heard_as_well() -> None:
     heard = recognizer().hear([spoken(*row[:3]) for row in SPOKEN])
     for hypothesis, (*_, last) in zip(heard, SPOKEN, strict=True):
         assert "".join(word.text for word in hypothesis.words).rstrip(" .。?？").endswith(last)
+
+
+def _unsure() -> HearingJob:
+    return next(job for job in (spoken(*row[:3]) for row in SPOKEN) if recognizer().hear([job])[0].others)
+
+
+def test_what_nobody_is_sure_of_has_other_readings_that_differ() -> None:
+    [heard] = recognizer().hear([_unsure()])
+    assert heard.others
+    said = ["".join(word.text for word in words) for words in (heard.words, *heard.others)]
+    assert len(said) == len(set(said)) <= 6
+    assert all(words[0].start_ms >= 0 and words[-1].end_ms <= heard.heard_to_ms for words in heard.others)
+
+
+def test_growing_words_and_those_in_a_crowd_are_read_once() -> None:
+    unsure = _unsure()
+    [growing] = recognizer().hear([replace(unsure, final=False)])
+    assert growing.words and not growing.others
+    crowd = recognizer().hear([unsure] * (Recipe().readings_batch + 1))
+    assert all(heard.words and not heard.others for heard in crowd)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +87,15 @@ def test_a_dropped_hearing_adds_nothing_and_leaves_the_tail_tentative() -> None:
 SENTENCES = st.lists(st.sampled_from(["you", "are", "a", "so", "not", "stupid", "idiot", "never"]), max_size=8).map(
     " ".join
 )
+
+
+def test_other_readings_come_with_the_last_word_alone() -> None:
+    other = heard(1, "this is the hand").words
+    growing = replace(heard(1, "this is"), others=(other,))
+    last = replace(heard(2, "this is the end", final=True), others=(other,))
+    assert after(growing).others == ()
+    assert after(growing, last).others == (other,)
+    assert after(growing, replace(last, dropped=Dropped.DOUBTFUL, words=())).others == ()
 
 
 @given(texts=st.lists(SENTENCES, min_size=1, max_size=7), final=st.booleans())

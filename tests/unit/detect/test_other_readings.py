@@ -1,0 +1,65 @@
+"""What another reading of the same sound says counts, for less, where the likeliest says nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from callguard.detect.rules import RuleSet
+from callguard.detect.scan import IN_ANOTHER_READING, OTHER_READING, Memory, scan
+from callguard.model.finding import Finding, Stage
+from callguard.model.ids import LegId, Role, UtteranceId
+from callguard.model.words import Transcript, Word
+from callguard.policyfile import load_policy, load_rules
+from callguard.shipped import shipped
+
+
+@pytest.fixture(scope="module")
+def rules() -> RuleSet:
+    return load_rules(load_policy(shipped("policies/en.toml")))
+
+
+def words(text: str, probability: float = 0.9) -> tuple[Word, ...]:
+    return tuple(
+        Word(text=f" {word}", start_ms=200 * at, end_ms=200 * at + 190, probability=probability)
+        for at, word in enumerate(text.split())
+    )
+
+
+def findings(said: str, others: list[tuple[Word, ...]], rules: RuleSet, *, closed: bool = True) -> list[Finding]:
+    leg = LegId("1700000000.1")
+    heard = Transcript(
+        utterance=UtteranceId("1700000000.1-1"),
+        leg=leg,
+        role=Role.CALLER,
+        start_ms=0,
+        end_ms=3000,
+        language="en",
+        committed=words(said),
+        closed=closed,
+        others=tuple(others),
+    )
+    return scan(Memory(), [heard], rules)[1]
+
+
+def test_another_reading_is_found_and_says_so(rules: RuleSet) -> None:
+    assert not findings("you are in the morning", [], rules)
+    (found,) = findings("you are in the morning", [words("you were a morning"), words("you are a moron")], rules)
+    (plain,) = findings("you are a moron", [], rules)
+    assert found.score == pytest.approx(plain.score * OTHER_READING, abs=0.001)
+    assert (found.stage, found.words) == (Stage.COMMITTED, plain.words)
+    assert found.why == f"{plain.why} {IN_ANOTHER_READING}"
+
+
+def test_the_likeliest_reading_alone_counts_where_it_says_something(rules: RuleSet) -> None:
+    found = findings("you are a moron", [words("i will kill you")], rules)
+    assert found == findings("you are a moron", [], rules)
+
+
+def test_an_unclear_other_reading_makes_no_finding(rules: RuleSet) -> None:
+    assert findings("you are in the morning", [words("you are a moron", 0.5)], rules)
+    assert not findings("you are in the morning", [words("you are a moron", 0.2)], rules)
+
+
+def test_care_is_found_in_another_reading(rules: RuleSet) -> None:
+    (found,) = findings("she is not breeding she has collapse", [words("she is not breathing please help")], rules)
+    assert found.category.is_care
