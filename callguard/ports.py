@@ -23,6 +23,7 @@ class HearingJob:
     start_ms: of the first sample, on the call's clock.
     language: "en", "ja", or "" for "find out".
     priority: 0 caller, 1 agent.
+    thorough: there is time to seek other readings of last words.
     deadline_ms: wall clock, milliseconds since the epoch; later than that the job is dropped as late.
     """
 
@@ -37,6 +38,7 @@ class HearingJob:
     final: bool
     priority: int
     deadline_ms: int
+    thorough: bool = False
 
 
 class Recognizer(Protocol):

@@ -39,9 +39,9 @@ class Recipe:
     margin_s: silence after the speech. least_s: the shortest window. round_s: windows are a multiple of this.
     contexts_s: how much the decoder sees, speech and encoded silence: the first of these that holds the window.
     batch: most windows decoded together.
-    readings: so many other readings are sought of last words whose mean log-probability is below ``certain``, where no
-        more than ``readings_batch`` wait for that. The words themselves stay those of the one likeliest path: with
-        more paths Whisper's own score favours repetitions (7.4 against 6.6 % words wrong with tiny.en).
+    readings: so many other readings are sought of last words whose mean log-probability is below ``certain``, where
+        their job is a thorough one. The words themselves stay those of the one likeliest path: with more paths
+        Whisper's own score favours repetitions (7.4 instead of 6.6 % words wrong with tiny.en).
     tokens_per_s, tokens_spare: limit of new tokens by speech, in English. tokens_per_s_other: in other languages; fast
         Japanese takes 12 (one character is up to three tokens), and lost its last words under the English limit.
     unsure: mean log-probability under which a final hearing is repeated in a wider window.
@@ -58,7 +58,6 @@ class Recipe:
     contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
     readings: int = 5
-    readings_batch: int = 4
     certain: float = -0.3
     tokens_per_s: float = 8.0
     tokens_per_s_other: float = 18.0
@@ -215,14 +214,17 @@ class WhisperRecognizer:
     def _other_readings(
         self, windows: dict[int, _Window], said: dict[int, _Said], words: dict[int, list[Word]]
     ) -> dict[int, tuple[tuple[Word, ...], ...]]:
-        """What else was perhaps said, where these are last words, nobody is sure of them, and there is time to ask."""
+        """What else was perhaps said, where the job asks for it and nobody is sure of these words."""
         recipe = self._recipe
         asked = {
             number: window
             for number, window in windows.items()
-            if window.job.final and words[number] and recipe.doubtful <= said[number].score < recipe.certain
+            if window.job.final
+            and window.job.thorough
+            and words[number]
+            and recipe.doubtful <= said[number].score < recipe.certain
         }
-        if not asked or len(asked) > recipe.readings_batch or recipe.readings < 2:
+        if not asked:
             return {}
         context = max(self._context(window.seconds) for window in asked.values())
         read = self._decode(list(asked.values()), context, recipe.readings)

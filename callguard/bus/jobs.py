@@ -389,6 +389,7 @@ def _job_fields(job: HearingJob, reply_to: str, now_ms: int) -> Any:
         "start_ms": job.start_ms,
         "language": job.language,
         "final": int(job.final),
+        "thorough": int(job.thorough),
         "priority": job.priority,
         "deadline_ms": now_ms + left_ms,
         "reply_to": reply_to,
@@ -408,6 +409,7 @@ def _job(fields: dict[bytes, bytes]) -> tuple[HearingJob, str]:
         start_ms=int(text["start_ms"]),
         language=text["language"],
         final=text["final"] == "1",
+        thorough=text.get("thorough") == "1",
         priority=int(text["priority"]),
         deadline_ms=int(text["deadline_ms"]),
     )

@@ -42,7 +42,7 @@ class Hypothesis:
     heard_to_ms: end of the sound that was heard, on the call's clock.
     final: heard after the utterance was closed.
     dropped: why words are missing, None where nothing was dropped.
-    others: what else the same sound may have said, likelier first. Only of final hearings, and where there was time.
+    others: what else the same sound may have said, likelier first. Only of thorough hearings.
     """
 
     utterance: UtteranceId

@@ -3,8 +3,8 @@
 Each leg has its detector, its short memory and its segmenter. A growing utterance is heard again each time it has
 grown by one step, and once more at a pause; when no speech follows that pause, what was heard there is the last word,
 and it is there when the utterance closes. Never more than one hearing of growing words is under way a leg.
-Under load the step grows first, then only callers are heard, then we say that we are not listening: delay is
-bounded, and never silent.
+Under load other readings of a caller's last words are no longer sought, then the step grows, then only callers are
+heard, then we say that we are not listening: delay is bounded, and never silent.
 """
 
 from __future__ import annotations
@@ -86,6 +86,9 @@ QUIET_TOGETHER_MS = 240
 STALLED_MS = 700
 """A leg without a frame for this long is silent: comfort noise stops the stream (RFC 3389), a jitter buffer does not
 hold back that much."""
+
+AT_LEISURE = 2
+"""So many hearings under way leave no time for thorough ones."""
 
 LEVELS_KEPT = 30
 LEVEL_AFTER = 2
@@ -180,6 +183,11 @@ class Listening:
     def step_ms(self) -> int:
         """Speech between two hearings, as the load has it now."""
         return int(self._pace.step_ms * self._stretch)
+
+    @property
+    def _at_leisure(self) -> bool:
+        """Whether a hearing may take its time. The first thing to go: in the moment that others wait as well."""
+        return self._steady or (self._stretch <= 1.0 and len(self._tasks) < AT_LEISURE)
 
     def open_leg(self, call: CallId, leg: LegId, *, role: Role, language: str) -> None:
         """Begin to listen to a leg. language: "en", "ja", or "" for "find out"."""
@@ -319,6 +327,7 @@ class Listening:
             start_ms=said.transcript.start_ms,
             language=ear.language,
             final=final,
+            thorough=final and ear.role is Role.CALLER and self._at_leisure,
             priority=0 if ear.role is Role.CALLER else 1,
             deadline_ms=int(time.time() * 1000) + self._pace.deadline_ms,
         )

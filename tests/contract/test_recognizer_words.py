@@ -9,7 +9,7 @@ import pytest
 
 from callguard import voices
 from callguard.asr.models import ensure_model
-from callguard.asr.whisper import Recipe, WhisperRecognizer
+from callguard.asr.whisper import WhisperRecognizer
 from callguard.audio.wav import through_ulaw, to_pcm
 from callguard.model.ids import CallId, LegId, UtteranceId
 from callguard.ports import HearingJob
@@ -42,6 +42,7 @@ def spoken(language: str, voice: str, text: str) -> HearingJob:
         start_ms=0,
         language=language,
         final=True,
+        thorough=True,
         priority=0,
         deadline_ms=0,
     )
@@ -72,9 +73,9 @@ def test_what_nobody_is_sure_of_has_other_readings_that_differ() -> None:
     assert all(words[0].start_ms >= 0 and words[-1].end_ms <= heard.heard_to_ms for words in heard.others)
 
 
-def test_growing_words_and_those_in_a_crowd_are_read_once() -> None:
+def test_growing_words_and_those_for_which_there_is_no_time_are_read_once() -> None:
     unsure = _unsure()
     [growing] = recognizer().hear([replace(unsure, final=False)])
     assert growing.words and not growing.others
-    crowd = recognizer().hear([unsure] * (Recipe().readings_batch + 1))
-    assert all(heard.words and not heard.others for heard in crowd)
+    [hasty] = recognizer().hear([replace(unsure, thorough=False)])
+    assert hasty.words and not hasty.others

@@ -175,3 +175,41 @@ async def test_a_frame_of_the_wrong_length_never_raises(size: int) -> None:
     ears.listening.put(CALLER, Frame(leg=CALLER, at_ms=0, pcm=bytes(size)))
     await ears.listening.drain()
     assert FRAME_MS == 20
+
+
+async def test_a_callers_last_words_are_heard_thoroughly_while_nobody_else_waits() -> None:
+    free = asyncio.Event()
+
+    async def slow(job: HearingJob) -> Hypothesis:
+        await free.wait()
+        return await answer(job)
+
+    ears = Ears(slow)
+    speak(ears, [Role.AGENT, Role.CALLER, Role.CALLER, Role.CALLER])
+    free.set()
+    await ears.listening.drain()
+    assert all(job.final for job in ears.jobs)
+    assert [job.thorough for job in ears.jobs] == [False, True, False, False]
+
+
+async def test_slow_replies_end_thorough_hearing_first() -> None:
+    async def slow(job: HearingJob) -> Hypothesis:
+        await asyncio.sleep(0.05)
+        return await answer(job)
+
+    ears = Ears(slow, pace=Pace(slow_ms=20, easy_ms=10))
+    for _ in range(2):
+        speak(ears, [Role.CALLER])
+        await ears.listening.drain()
+    assert [job.thorough for job in ears.jobs] == [True, False]
+    assert ears.listening.state is Hearing.LISTENING
+
+
+def speak(ears: Ears, roles: list[Role]) -> None:
+    """Each says one short sentence and pauses, one leg after the other, in no time."""
+    pcm = voice(700) + quiet(300)
+    for number, role in enumerate(roles):
+        leg = LegId(f"1700000002.{number}")
+        ears.listening.open_leg(CallId(f"1700000002.{number}"), leg, role=role, language="en")
+        for at in range(0, len(pcm), 320):
+            ears.listening.put(leg, Frame(leg=leg, at_ms=at // 16, pcm=pcm[at : at + 320]))
