@@ -124,6 +124,7 @@ class SpeechSettings(Section):
 
     model: name of a faster-whisper model, or a folder that holds one.
     english_model: another one for English calls, "" for the same.
+    last_words_model: a better one for a caller's last words, used while no other hearing waits, "" for the same.
     model_dir: where models are looked for by name first, and unpacked to.
     workers: recognizer processes beside the daemon; 0 where only other machines hear.
     threads: per worker.
@@ -135,6 +136,7 @@ class SpeechSettings(Section):
     enabled: bool = True
     model: str = "base"
     english_model: str = ""
+    last_words_model: str = ""
     model_dir: Path = Path("/var/lib/callguard/models")
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     compute_type: str = "int8"

@@ -81,7 +81,10 @@ def judge_sentences(
 
         read = load_settings(settings).speech
         hearing = Hearing(
-            model=model or read.model, english_model=model or read.english_model, model_dir=read.model_dir
+            model=model or read.model,
+            english_model="" if model else read.english_model,
+            last_words_model="" if model else read.last_words_model,
+            model_dir=read.model_dir,
         )
         rows = judge_sounds(sentences, guards, sounds=speech, hearing=hearing, missing=_missing)
     judged: list[Judged] = []

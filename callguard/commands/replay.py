@@ -56,7 +56,8 @@ def replay(
             guard=guard,
             language=lang or (chosen.languages[0] if len(chosen.languages) == 1 else ""),
             model=model or read.speech.model,
-            english_model=read.speech.english_model,
+            english_model="" if model else read.speech.english_model,
+            last_words_model="" if model else read.speech.last_words_model,
             model_dir=read.speech.model_dir,
             tell=line,
         )
@@ -72,6 +73,7 @@ async def replay_tracks(
     language: str,
     model: str,
     english_model: str,
+    last_words_model: str,
     model_dir: Path,
     tell: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
@@ -108,7 +110,10 @@ async def replay_tracks(
             last_s = at_ms // 1000
             follow(*judge.pass_time(at_ms))
 
-    line = LocalLine(load_recognizer(model, english_model=english_model, model_dir=model_dir))
+    recognizer = load_recognizer(
+        model, english_model=english_model, last_words_model=last_words_model, model_dir=model_dir
+    )
+    line = LocalLine(recognizer)
     listening = Listening(
         line,
         on_transcript=said,

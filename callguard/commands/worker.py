@@ -46,6 +46,7 @@ def worker(
     recognizer = load_recognizer(
         model or speech.model,
         english_model="" if model else speech.english_model,
+        last_words_model="" if model else speech.last_words_model,
         model_dir=speech.model_dir,
         device=speech.device,
         compute_type=speech.compute_type,

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from callguard import voices
+from callguard.asr import load_recognizer
 from callguard.asr.models import ensure_model
 from callguard.asr.whisper import WhisperRecognizer
 from callguard.audio.wav import through_ulaw, to_pcm
@@ -79,3 +80,13 @@ def test_growing_words_and_those_for_which_there_is_no_time_are_read_once() -> N
     assert growing.words and not growing.others
     [hasty] = recognizer().hear([replace(unsure, thorough=False)])
     assert hasty.words and not hasty.others
+
+
+def test_last_words_have_a_model_of_their_own_where_one_is_set() -> None:
+    row = SPOKEN[1]
+    job = spoken(*row[:3])
+    both = load_recognizer("tiny.en", last_words_model="base", model_dir=sandbox_dir() / "models")
+    thorough, hasty = both.hear([job, replace(job, thorough=False)])
+    [base] = recognizer().hear([job])
+    assert thorough == base
+    assert hasty.words != base.words, "a model for English alone hears Japanese otherwise"

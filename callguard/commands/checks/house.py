@@ -46,7 +46,7 @@ def model(settings: Settings) -> Check:
     speech = settings.speech
     if not speech.enabled:
         return skip("model", "model-off")
-    names = dict.fromkeys(name for name in (speech.model, speech.english_model) if name)
+    names = dict.fromkeys(name for name in (speech.model, speech.english_model, speech.last_words_model) if name)
     missing = [name for name in names if not _has_model(name, speech.model_dir)]
     if missing:
         paste = shell("pip install 'callguard[models]'")

@@ -56,6 +56,7 @@ class Hearing:
 
     model: str
     english_model: str
+    last_words_model: str
     model_dir: Path
 
 
@@ -77,7 +78,13 @@ def _line(hearing: Hearing) -> Iterator[LocalLine]:
     from callguard.asr import load_recognizer
     from callguard.asr.local import LocalLine
 
-    line = LocalLine(load_recognizer(hearing.model, english_model=hearing.english_model, model_dir=hearing.model_dir))
+    recognizer = load_recognizer(
+        hearing.model,
+        english_model=hearing.english_model,
+        last_words_model=hearing.last_words_model,
+        model_dir=hearing.model_dir,
+    )
+    line = LocalLine(recognizer)
     try:
         yield line
     finally:
