@@ -22,7 +22,7 @@ READ = [
     for name in ("examples", "a", "b", "c", "d", "e", "f", "g", "j", "k", "l", "m", "n", "o", "p", "q", "r", "t", "u")
 ] + [
     ("ja", name)
-    for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q")
+    for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r")
 ]
 
 
