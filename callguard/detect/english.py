@@ -15,7 +15,37 @@ from rapidfuzz.distance import Levenshtein
 from callguard.detect.lattice import Lattice
 from callguard.detect.sounds import english_key
 
-_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|[.?!;:]+(?=\s|$|[\"')])|[,–—]|\.\.\.|\$|£|€|\*+")
+_WORD = re.compile(
+    r"[$£€] ?\d[\d,]*(?:\.\d+)?(?: ?(?:hundred|thousand|million|billion|grand|k)\b)?|\d{1,3}(?:,\d{3})+(?![\d,])"
+    r"|[a-z0-9]+(?:'[a-z]+)*|[.?!;:]+(?=\s|$|[\"')])|[,–—]|\.\.\.|\$|£|€|\*+"
+)
+_FIGURE = re.compile(r"([$£€]?) ?(\d[\d,]*)(\.\d+)? ?(hundred|thousand|million|billion|grand|k)?")
+_LONGEST_FIGURE = 20
+"""Longer ones are no sums."""
+_SIGNS = {"$": "dollars", "£": "pounds", "€": "euros"}
+_NUMBERS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _FILLERS = frozenset({"uh", "um", "umm", "uhm", "er", "erm", "hmm", "mm", "mmm", "ah", "eh"})
 
 _WHOLE = {
@@ -169,7 +199,35 @@ def unfold(text: str) -> tuple[list[Token], set[int], set[int]]:
     return tokens, hard, soft
 
 
+def _figure(word: str) -> list[str]:
+    """A sum as it is spoken: £10,000 is ten thousand pounds. Round hundreds are spelled, others stay one number.
+
+    What begins with a nought is a telephone number or a code.
+    """
+    found = _FIGURE.fullmatch(word)
+    if found is None or len(word) > _LONGEST_FIGURE or found[2].startswith("0"):
+        return [word]
+    sign, digits, rest, unit = found.groups()
+    value = int(digits.replace(",", ""))
+    if unit == "k" and not rest:
+        value, unit = value * 1000, None
+    is_round = value >= 100 and value % 100 == 0 and not rest
+    said = _spelled(value) if is_round else [digits.replace(",", "") + (rest or "")]
+    return [*said, *([unit] if unit else []), *([_SIGNS[sign]] if sign else [])]
+
+
+def _spelled(value: int) -> list[str]:
+    for size, name in ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred")):
+        if value >= size:
+            return [*_spelled(value // size), name, *(_spelled(value % size) if value % size else [])]
+    if value < 20:
+        return [_NUMBERS[value]]
+    return [_TENS[value // 10 - 2], *([_NUMBERS[value % 10]] if value % 10 else [])]
+
+
 def _parts(word: str) -> list[str]:
+    if word[0].isdigit() or (word[0] in _SIGNS and len(word) > 1):
+        return _figure(word)
     whole = _WHOLE.get(word)
     if whole is not None:
         return whole.split()

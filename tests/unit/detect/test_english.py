@@ -125,3 +125,29 @@ def test_a_grave_word_flung_at_the_agent_is_no_call_for_care(said: str, rules: R
 )
 def test_the_callers_own_grave_word_stays_a_call_for_care(said: str, rules: RuleSet) -> None:
     assert judge_text(said, "en", rules).verdict is Judgement.CARE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I want £10,000 for the stress, and I want it now",
+        "I want 10000 pounds for the stress, and I want it now",
+        "Put £500 in my account or I post one-star reviews on every branch you've got",
+    ],
+)
+def test_a_sum_counts_however_it_is_written(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.HARASSMENT
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I want my £500 back or I will go to the ombudsman",
+        "If the $2,000 is not in my account by Friday I am seeing a solicitor",
+        "If you don't pay up I am consulting a lawyer, simple as that",
+        "We have 100 people waiting for this delivery, where is it?",
+        "I want £200 compensation for the four days without hot water, as your charter says",
+    ],
+)
+def test_a_sum_in_a_proper_complaint_passes(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.NONE

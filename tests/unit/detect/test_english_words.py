@@ -71,3 +71,29 @@ def test_what_sounds_alike_stands_for_a_listed_word_only_when_asked() -> None:
     assert "{insult}" not in words.lattice("you moran", by_sound=False).present
     assert "{insult}" in words.lattice("you moran", by_sound=True).present
     assert "{insult}" in words.lattice("you more on", by_sound=True).present
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("£10,000 now", "ten thousand pounds now"),
+        ("10,000 pounds", "ten thousand pounds"),
+        ("$1.5 million", "1.5 million dollars"),
+        ("€5k", "five thousand euros"),
+        ("put 500 in", "put five hundred in"),
+        ("2,519,300", "two million five hundred nineteen thousand three hundred"),
+        ("it cost £9.99.", "it cost 9.99 pounds"),
+        ("in 2023, 24 hours", "in 2023 24 hours"),
+        ("0800 is free", "0800 is free"),
+        ("1st, 5gb, 3 pm", "1st 5gb 3 pm"),
+        ("1" + "0" * 5000, "1" + "0" * 5000),
+    ],
+)
+def test_a_sum_is_read_as_it_is_spoken(written: str, spoken: str) -> None:
+    assert [token.text for token in unfold(written)[0]] == spoken.split()
+
+
+def test_words_of_a_sum_lie_where_it_is_written() -> None:
+    text = "I want £10,000 for it"
+    tokens, *_ = unfold(text)
+    assert {text[token.start : token.end].strip() for token in tokens[2:5]} == {"£10,000"}
