@@ -188,9 +188,10 @@ class JapaneseWords:
     def close(self) -> None:
         """No more entries: build the search."""
         self.search = _automaton(self.texts)
-        self.spoken = _automaton(_readings(self.texts))
+        kana = {text: _kana(text) for text in self.texts}
+        self.spoken = _automaton(_readings(self.texts, kana))
         self.read = Readings(
-            (text, _kana(text), [symbol for symbol, _ in carried]) for text, carried in self.texts.items()
+            (text, kana[text], [symbol for symbol, _ in carried]) for text, carried in self.texts.items()
         )
 
     def lattice(self, text: str, *, by_sound: bool) -> Lattice:
@@ -208,8 +209,6 @@ class JapaneseWords:
             literal=folded,
         )
         starts: set[int] = {0, size}
-        kana: list[str] = []
-        spans: list[tuple[int, int, bool]] = []
         pieces: list[Piece] = []
         titles: set[int] = set()
         named = -1
@@ -228,12 +227,8 @@ class JapaneseWords:
             named = end if kind == "名詞" else -1
             self._dictionary(lattice, morpheme, start, end)
             if by_sound:
-                said = jaconv.kata2hira(_reading(morpheme))
-                kana.append(said)
-                misheard = _fishy(morpheme)
-                spans.append((start, end, misheard))
-                text = folded[start:end]
-                pieces.append(Piece(said, start, end, text, misheard, _sure(morpheme, text)))
+                said, text = jaconv.kata2hira(_reading(morpheme)), folded[start:end]
+                pieces.append(Piece(said, start, end, text, _fishy(morpheme), _sure(morpheme, text)))
                 if kind == "名詞" and len(text) > 1 and _is_kana(text):
                     for symbol, _ in self.texts.get(fold(morpheme.normalized_form()), ()):
                         lattice.add(start, symbol, end)
@@ -252,9 +247,9 @@ class JapaneseWords:
             if size >= _KANA_ONLY and not any(map(_is_kanji, folded)):
                 self._spoken(lattice, folded, starts)
         if by_sound:
-            self._sounds(lattice, kana, spans)
+            self._sounds(lattice, pieces)
             for start, symbol, end in self.read.arcs(pieces) if self.read else ():
-                if not any(place in hard for place in range(start + 1, end)):
+                if not lattice.breaks(start, end):
                     lattice.add(start, symbol, end)
         return lattice
 
@@ -280,11 +275,11 @@ class JapaneseWords:
         if kind == "動詞":
             lattice.add(start, "@verb", end)
 
-    def _sounds(self, lattice: Lattice, kana: list[str], spans: list[tuple[int, int, bool]]) -> None:
+    def _sounds(self, lattice: Lattice, pieces: Sequence[Piece]) -> None:
         sounds: list[str] = []
         owners: list[int] = []
-        for number, said in enumerate(kana):
-            part = coarse(phonemes(said))
+        for number, piece in enumerate(pieces):
+            part = coarse(phonemes(piece.said))
             sounds.append(part)
             owners.extend([number] * len(part))
         line = "".join(sounds)
@@ -298,10 +293,11 @@ class JapaneseWords:
                 continue
             first, last = owners[hit.dest_start], owners[hit.dest_end - 1]
             whole = owners[: hit.dest_start].count(first) == 0 and last not in owners[hit.dest_end :]
-            if any(spans[first][0] < edge < spans[last][1] for edge in lattice.hard):
+            under = pieces[first : last + 1]
+            if lattice.breaks(under[0].start, under[-1].end):
                 continue
-            if (hit.score == 100.0 and whole) or any(spans[number][2] for number in range(first, last + 1)):
-                lattice.add(spans[first][0], symbol, spans[last][1])
+            if (hit.score == 100.0 and whole) or any(piece.misheard for piece in under):
+                lattice.add(under[0].start, symbol, under[-1].end)
 
 
 def _inner(morpheme: Any, went: Sequence[int]) -> set[int]:
@@ -312,18 +308,12 @@ def _inner(morpheme: Any, went: Sequence[int]) -> set[int]:
     return set(range(start + 1, end)) - {went[morpheme.begin() + joint] for joint in _joints(morpheme)}
 
 
-_known_joints: dict[str, tuple[int, ...]] = {}
-
-
 def _joints(morpheme: Any) -> tuple[int, ...]:
     """Where the parts of a compound meet, in characters from its start: 市議会|議員."""
-    surface = str(morpheme.surface())
-    if len(surface) < _COMPOUND:
+    if len(morpheme.surface()) < _COMPOUND:
         return ()
-    if surface not in _known_joints:
-        begin = morpheme.begin()
-        _known_joints[surface] = tuple(part.begin() - begin for part in morpheme.split(SplitMode.A))[1:]
-    return _known_joints[surface]
+    begin = morpheme.begin()
+    return tuple(part.begin() - begin for part in morpheme.split(SplitMode.A))[1:]
 
 
 def _bounds(folded: str, kind: str) -> int:
@@ -365,11 +355,13 @@ def _automaton(texts: Mapping[str, Sequence[tuple[str, int]]]) -> Any:
     return made
 
 
-def _readings(texts: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, list[tuple[str, int]]]:
+def _readings(
+    texts: Mapping[str, Sequence[tuple[str, int]]], kana: Mapping[str, str]
+) -> dict[str, list[tuple[str, int]]]:
     """The readings of the texts that are not spelled as they sound, with what they stand for."""
     found: dict[str, list[tuple[str, int]]] = {}
     for folded, carried in texts.items():
-        said = fold(reading(folded)).replace("ー", "") if any(map(_is_kanji, folded)) else folded.replace("ー", "")
+        said = kana[folded].replace("ー", "")
         if said != folded and len(said) > 1:
             held = found.setdefault(said, [])
             held.extend(one for one in carried if one not in held)
@@ -377,6 +369,7 @@ def _readings(texts: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, list[
 
 
 def _kana(text: str) -> str:
+    """The reading of a folded text."""
     return fold(reading(text)) if any(map(_is_kanji, text)) else text
 
 

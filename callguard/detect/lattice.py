@@ -46,6 +46,10 @@ class Lattice:
         elif end not in ends:
             table[symbol] = (*ends, end)
 
+    def breaks(self, start: int, end: int) -> bool:
+        """Whether a sentence ends between two positions."""
+        return any(place in self.hard for place in range(start + 1, end))
+
     def words(self, start: int, end: int) -> str:
         """The recognized text from one position up to another."""
         if start >= end:
