@@ -16,12 +16,12 @@ from callguard.detect.lattice import Lattice
 from callguard.detect.sounds import english_key
 
 _WORD = re.compile(
-    r"[$£€] ?\d[\d,]*(?:\.\d+)?(?: ?(?:hundred|thousand|million|billion|grand|k)\b)?|\d{1,3}(?:,\d{3})+(?![\d,])"
+    r"[$£€] ?\d+(?:,\d{3})*(?:\.\d+)?(?: ?(?:hundred|thousand|million|billion|grand|k)\b)?|\d{1,3}(?:,\d{3})+(?![\d,])"
     r"|[a-z0-9]+(?:'[a-z]+)*|[.?!;:]+(?=\s|$|[\"')])|[,–—]|\.\.\.|\$|£|€|\*+"
 )
-_FIGURE = re.compile(r"([$£€]?) ?(\d[\d,]*)(\.\d+)? ?(hundred|thousand|million|billion|grand|k)?")
-_LONGEST_FIGURE = 20
-"""Longer ones are no sums."""
+_FIGURE = re.compile(r"([$£€]?) ?(\d+(?:,\d{3})*)(\.\d+)? ?(hundred|thousand|million|billion|grand|k)?")
+_LONGEST_FIGURE = 15
+"""Numbers of more digits are no sums."""
 _SIGNS = {"$": "dollars", "£": "pounds", "€": "euros"}
 _NUMBERS = [
     "zero",
@@ -86,34 +86,8 @@ _PLAIN = frozenset({
 
 _UNITS = frozenset(
     [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-        "seventy",
-        "eighty",
-        "ninety",
+        *_NUMBERS,
+        *_TENS,
         "hundred",
         "hundreds",
         "thousand",
@@ -199,20 +173,17 @@ def unfold(text: str) -> tuple[list[Token], set[int], set[int]]:
     return tokens, hard, soft
 
 
-def _figure(word: str) -> list[str]:
-    """A sum as it is spoken: £10,000 is ten thousand pounds. Round hundreds are spelled, others stay one number.
-
-    What begins with a nought is a telephone number or a code.
-    """
-    found = _FIGURE.fullmatch(word)
-    if found is None or len(word) > _LONGEST_FIGURE or found[2].startswith("0"):
-        return [word]
-    sign, digits, rest, unit = found.groups()
-    value = int(digits.replace(",", ""))
+def _figure(figure: re.Match[str]) -> list[str]:
+    """A sum as it is spoken: £10,000 is ten thousand pounds. Round hundreds are spelled, others stay one number."""
+    sign, digits, rest, unit = figure.groups()
+    digits = digits.replace(",", "")
+    if len(digits) > _LONGEST_FIGURE or (digits[0] == "0" and len(digits) > 1):
+        return [figure.group()]  # a telephone number or a code
+    value = int(digits)
     if unit == "k" and not rest:
         value, unit = value * 1000, None
     is_round = value >= 100 and value % 100 == 0 and not rest
-    said = _spelled(value) if is_round else [digits.replace(",", "") + (rest or "")]
+    said = _spelled(value) if is_round else [digits + (rest or "")]
     return [*said, *([unit] if unit else []), *([_SIGNS[sign]] if sign else [])]
 
 
@@ -226,8 +197,9 @@ def _spelled(value: int) -> list[str]:
 
 
 def _parts(word: str) -> list[str]:
-    if word[0].isdigit() or (word[0] in _SIGNS and len(word) > 1):
-        return _figure(word)
+    figure = _FIGURE.fullmatch(word)
+    if figure is not None:
+        return _figure(figure)
     whole = _WHOLE.get(word)
     if whole is not None:
         return whole.split()

@@ -83,6 +83,8 @@ def test_what_sounds_alike_stands_for_a_listed_word_only_when_asked() -> None:
         ("put 500 in", "put five hundred in"),
         ("2,519,300", "two million five hundred nineteen thousand three hundred"),
         ("it cost £9.99.", "it cost 9.99 pounds"),
+        ("£0.50 a minute", "0.50 pounds a minute"),
+        ("the 90's", "the 90 's"),
         ("in 2023, 24 hours", "in 2023 24 hours"),
         ("0800 is free", "0800 is free"),
         ("1st, 5gb, 3 pm", "1st 5gb 3 pm"),
@@ -91,6 +93,10 @@ def test_what_sounds_alike_stands_for_a_listed_word_only_when_asked() -> None:
 )
 def test_a_sum_is_read_as_it_is_spoken(written: str, spoken: str) -> None:
     assert [token.text for token in unfold(written)[0]] == spoken.split()
+
+
+def test_a_comma_after_a_sum_is_a_pause() -> None:
+    assert 4 in unfold("pay £500, now")[2]
 
 
 def test_words_of_a_sum_lie_where_it_is_written() -> None:
