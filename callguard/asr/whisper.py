@@ -195,7 +195,7 @@ class WhisperRecognizer:
         said = dict(zip(windows, self._read(list(windows.values()), context), strict=True))
         words = {number: self._words(windows[number], said[number]) for number in windows}
         again = {
-            number: replace(window, seconds=wider, encoded=None)
+            number: replace(window, seconds=wider, encoded=None, language="")
             for number, window in windows.items()
             if (wider := self._wider(window, said[number], words[number][1]))
         }
@@ -205,33 +205,28 @@ class WhisperRecognizer:
             wide = max(self._context(window.seconds) for window in again.values())
             for number, one in zip(again, self._read(list(again.values()), wide), strict=True):
                 said[number], words[number] = one, self._words(windows[number], one)
-        others = self._other_readings(windows, said, {number: one for number, (one, _) in words.items()})
-        return {
-            number: self._hypothesis(window, said[number], words[number][0], others.get(number, ()))
-            for number, window in windows.items()
-        }
-
-    def _other_readings(
-        self, windows: dict[int, _Window], said: dict[int, _Said], words: dict[int, list[Word]]
-    ) -> dict[int, tuple[tuple[Word, ...], ...]]:
-        """What else was perhaps said, where the job asks for it and nobody is sure of these words."""
-        recipe = self._recipe
-        asked = {
+        heard = {number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()}
+        unsure = {
             number: window
             for number, window in windows.items()
             if window.job.final
             and window.job.thorough
-            and words[number]
-            and recipe.doubtful <= said[number].score < recipe.certain
+            and heard[number].words
+            and said[number].score < self._recipe.certain
         }
-        if not asked:
+        return heard | self._with_other_readings(unsure, heard)
+
+    def _with_other_readings(self, windows: dict[int, _Window], heard: dict[int, Hypothesis]) -> dict[int, Hypothesis]:
+        """What was heard in these windows, with what else was perhaps said."""
+        if not windows:
             return {}
-        context = max(self._context(window.seconds) for window in asked.values())
-        read = self._decode(list(asked.values()), context, recipe.readings)
-        return {
-            number: _unlike(words[number], [self._words(asked[number], one)[0] for one in readings])
-            for number, readings in zip(asked, read, strict=True)
-        }
+        context = max(self._context(window.seconds) for window in windows.values())
+        read = self._decode(list(windows.values()), context, self._recipe.readings)
+        more: dict[int, Hypothesis] = {}
+        for (number, window), readings in zip(windows.items(), read, strict=True):
+            others = [self._words(window, one)[0] for one in readings]
+            more[number] = replace(heard[number], others=_unlike(heard[number].words, others))
+        return more
 
     def _wider(self, window: _Window, said: _Said, looped: bool) -> float:
         """The window in which these last words are heard again, 0 where they are believed or there is none wider."""
@@ -304,9 +299,8 @@ class WhisperRecognizer:
 
     def _find_language(self, windows: list[_Window], view: Any) -> None:
         for window in windows:
-            window.language = window.job.language if self.multilingual else "en"
-        unknown = [window for window in windows if not window.language]
-        if not unknown:
+            window.language = window.language or (window.job.language if self.multilingual else "en")
+        if all(window.language for window in windows):
             return
         found = self._model.model.detect_language(view)
         for window, odds in zip(windows, found, strict=True):
@@ -365,9 +359,7 @@ class WhisperRecognizer:
         looped = times >= 3 or (times == 2 and length >= 2) or (len(said.pieces) > 1 and times == 2)
         return (words[: without_loop(forms)], True) if looped else (words, False)
 
-    def _hypothesis(
-        self, window: _Window, said: _Said, words: list[Word], others: tuple[tuple[Word, ...], ...]
-    ) -> Hypothesis:
+    def _hypothesis(self, window: _Window, said: _Said, words: list[Word]) -> Hypothesis:
         job, recipe = window.job, self._recipe
         if not any(spoken_form(word.text) for word in words):
             return _nothing(job, Dropped.NO_SPEECH)
@@ -376,8 +368,7 @@ class WhisperRecognizer:
         if said.no_speech > recipe.no_speech and said.score < recipe.faint:
             return _nothing(job, Dropped.NO_SPEECH)
         told = window.seen.speech_ms >= recipe.language_ms or bool(job.language) or not self.multilingual
-        language = window.language if told else ""
-        return replace(_nothing(job, None), words=tuple(words), others=others, language=language)
+        return replace(_nothing(job, None), words=tuple(words), language=window.language if told else "")
 
 
 def _nothing(job: HearingJob, dropped: Dropped | None) -> Hypothesis:

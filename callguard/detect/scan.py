@@ -124,7 +124,7 @@ def _judge(
         line += [(match, shift) for match in joined if match.start < len(lead) < match.end]
     findings: list[Finding] = []
     for match, shift in line:
-        finding = _finding(heard, words, match, shift, before, stage, worth)
+        finding = _finding(heard, words, replace(match, score=match.score * worth), shift, before, stage)
         told = Told(
             rule=finding.rule,
             utterance=heard.utterance,
@@ -140,13 +140,7 @@ def _judge(
 
 
 def _finding(
-    heard: Transcript,
-    words: Sequence[Word],
-    match: Match,
-    shift: int,
-    before: Tail | None,
-    stage: Stage,
-    worth: float,
+    heard: Transcript, words: Sequence[Word], match: Match, shift: int, before: Tail | None, stage: Stage
 ) -> Finding:
     under = _under(words, match.start - shift, match.end - shift)
     start_ms = before.start_ms if before is not None and match.start < shift else under[0].start_ms
@@ -163,7 +157,7 @@ def _finding(
         end_ms=under[-1].end_ms,
         words=match.words,
         stage=stage,
-        score=round(match.score * worth * min(1.0, clear / CLEAR), 3),
+        score=round(match.score * min(1.0, clear / CLEAR), 3),
         utterance=heard.utterance,
         why=match.rule.why,
     )
