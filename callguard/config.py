@@ -147,6 +147,11 @@ class SpeechSettings(Section):
     deadline_ms: int = Field(default=4000, ge=500, le=60000)
     vad_mode: int = Field(default=2, ge=0, le=3)
 
+    def with_model(self, model: str) -> SpeechSettings:
+        """These settings with this model alone for everything; "" changes nothing."""
+        alone = {"model": model, "english_model": "", "last_words_model": ""}
+        return self.model_copy(update=alone) if model else self
+
     @field_validator("languages")
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from callguard.commands.policies.sentences import FIGURES, Count, Judged, count, figures, languages_of, read_sentences
-from callguard.commands.policies.testing import Guards, Hearing, judge_sounds, judge_texts
+from callguard.commands.policies.testing import Guards, judge_sounds, judge_texts
 
 app = typer.Typer(no_args_is_help=True, help="Check, explain, test and compare policy files.")
 
@@ -79,14 +79,8 @@ def judge_sentences(
     else:
         from callguard.config import load_settings
 
-        read = load_settings(settings).speech
-        hearing = Hearing(
-            model=model or read.model,
-            english_model="" if model else read.english_model,
-            last_words_model="" if model else read.last_words_model,
-            model_dir=read.model_dir,
-        )
-        rows = judge_sounds(sentences, guards, sounds=speech, hearing=hearing, missing=_missing)
+        heard_by = load_settings(settings).speech.with_model(model)
+        rows = judge_sounds(sentences, guards, sounds=speech, speech=heard_by, missing=_missing)
     judged: list[Judged] = []
     for row in rows:
         judged.append(row)

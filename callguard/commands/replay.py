@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from callguard.config import SpeechSettings
     from callguard.model.action import Decision
     from callguard.model.finding import Finding
     from callguard.model.words import Transcript
@@ -55,10 +56,7 @@ def replay(
             ours,
             guard=guard,
             language=lang or (chosen.languages[0] if len(chosen.languages) == 1 else ""),
-            model=model or read.speech.model,
-            english_model="" if model else read.speech.english_model,
-            last_words_model="" if model else read.speech.last_words_model,
-            model_dir=read.speech.model_dir,
+            speech=read.speech.with_model(model),
             tell=line,
         )
     )
@@ -71,15 +69,11 @@ async def replay_tracks(
     *,
     guard: Any,
     language: str,
-    model: str,
-    english_model: str,
-    last_words_model: str,
-    model_dir: Path,
+    speech: SpeechSettings,
     tell: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Run both sides through recognizer and judge; tell every step; return the summary."""
-    from callguard.asr import load_recognizer
-    from callguard.asr.local import LocalLine
+    from callguard.commands.local_hearing import local_line
     from callguard.model.action import CallFacts
     from callguard.model.ids import CallId, LegId, Role
     from callguard.session.judging import Judge
@@ -110,28 +104,22 @@ async def replay_tracks(
             last_s = at_ms // 1000
             follow(*judge.pass_time(at_ms))
 
-    recognizer = load_recognizer(
-        model, english_model=english_model, last_words_model=last_words_model, model_dir=model_dir
-    )
-    line = LocalLine(recognizer)
-    listening = Listening(
-        line,
-        on_transcript=said,
-        on_level=lambda level: follow(*judge.hear([level])),
-        on_overlap=lambda overlap: follow(*judge.hear([overlap])),
-        steady=True,
-    )
     call = CallId("replay")
     tracks = {LegId("caller"): (Role.CALLER, caller)}
     if agent is not None:
         tracks[LegId("agent")] = (Role.AGENT, agent)
-    began = time.perf_counter()
-    try:
+    with local_line(speech) as line:
+        listening = Listening(
+            line,
+            on_transcript=said,
+            on_level=lambda level: follow(*judge.hear([level])),
+            on_overlap=lambda overlap: follow(*judge.hear([overlap])),
+            steady=True,
+        )
+        began = time.perf_counter()
         follow(*judge.learn(CallFacts(call=call, queue="", language=language, number_known=False)))
         length_ms = await hear_files(listening, call, tracks, language=language, on_time=on_time)
-    finally:
-        line.close()
-    took_s = time.perf_counter() - began
+        took_s = time.perf_counter() - began
     firm = [one for one in findings if one.stage.value == "committed"]
     return {
         "policy": guard.policy.name,

@@ -42,11 +42,11 @@ def worker(
     from callguard.config import load_settings
 
     settings = load_settings(config)
-    speech = settings.speech
+    speech = settings.speech.with_model(model)
     recognizer = load_recognizer(
-        model or speech.model,
-        english_model="" if model else speech.english_model,
-        last_words_model="" if model else speech.last_words_model,
+        speech.model,
+        english_model=speech.english_model,
+        last_words_model=speech.last_words_model,
         model_dir=speech.model_dir,
         device=speech.device,
         compute_type=speech.compute_type,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callguard.config import Settings, every_key, key_lines, load_settings, shown
+from callguard.config import Settings, SpeechSettings, every_key, key_lines, load_settings, shown
 from callguard.shipped import shipped
 
 COMMENTED = re.compile(r"^#(?=[a-z_]+ = )", re.MULTILINE)
@@ -64,3 +64,11 @@ def test_the_scripts_settings_are_the_daemons(text: str) -> None:
     assert read["bus"]["socket"] == f"{settings.bus.socket_dir}/valkey.sock"
     assert read["keys"]["spool"] == str(settings.keys.spool_dir)
     assert read.getint("keys", "deadline_ms") == settings.keys.deadline_ms
+
+
+def test_a_model_named_for_once_is_used_for_everything() -> None:
+    speech = SpeechSettings(model="base", english_model="tiny.en", last_words_model="small")
+    assert speech.with_model("") == speech
+    alone = speech.with_model("large")
+    assert (alone.model, alone.english_model, alone.last_words_model) == ("large", "", "")
+    assert alone.model_dir == speech.model_dir

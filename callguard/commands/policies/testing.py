@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callguard.commands.local_hearing import local_line
 from callguard.commands.policies.sentences import Judged, Sentence
 from callguard.detect.verdict import SURE_ENOUGH, Judgement, Verdict, judge_text
 from callguard.policyfile import load_policy, load_rules
@@ -17,6 +17,7 @@ from callguard.shipped import shipped
 
 if TYPE_CHECKING:
     from callguard.asr.local import LocalLine
+    from callguard.config import SpeechSettings
     from callguard.model.finding import Finding
     from callguard.model.words import Transcript
 
@@ -50,45 +51,17 @@ def judge_texts(sentences: list[Sentence], guards: Guards) -> Iterator[Judged]:
         yield Judged(sentence=sentence, verdict=judge_text(sentence.text, sentence.language, rules))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
-    """Which recognizer hears."""
-
-    model: str
-    english_model: str
-    last_words_model: str
-    model_dir: Path
-
-
 def judge_sounds(
-    sentences: list[Sentence], guards: Guards, *, sounds: Path, hearing: Hearing, missing: Callable[[str], None]
+    sentences: list[Sentence], guards: Guards, *, sounds: Path, speech: SpeechSettings, missing: Callable[[str], None]
 ) -> Iterator[Judged]:
     """Each sentence judged from ``sounds/<id>.wav`` through the whole pipeline; ids without a file are told."""
-    with _line(hearing) as line:
+    with local_line(speech) as line:
         for sentence in sentences:
             file = sounds / f"{sentence.id}.wav"
             if not file.is_file():
                 missing(sentence.id)
                 continue
             yield asyncio.run(_hear(sentence, file, guards.of(sentence.language), line))
-
-
-@contextmanager
-def _line(hearing: Hearing) -> Iterator[LocalLine]:
-    from callguard.asr import load_recognizer
-    from callguard.asr.local import LocalLine
-
-    recognizer = load_recognizer(
-        hearing.model,
-        english_model=hearing.english_model,
-        last_words_model=hearing.last_words_model,
-        model_dir=hearing.model_dir,
-    )
-    line = LocalLine(recognizer)
-    try:
-        yield line
-    finally:
-        line.close()
 
 
 async def _hear(sentence: Sentence, file: Path, guard: Guard, line: LocalLine) -> Judged:

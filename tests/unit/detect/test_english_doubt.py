@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from heard import utterance, words
 
 from callguard.detect.rules import RuleSet
 from callguard.detect.scan import Memory, scan
 from callguard.model.finding import Finding
-from callguard.model.ids import LegId, Role, UtteranceId
-from callguard.model.words import Transcript, Word
 from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
@@ -19,22 +18,7 @@ def rules() -> RuleSet:
 
 
 def findings(text: str, probabilities: dict[str, float], rules: RuleSet) -> list[Finding]:
-    words = tuple(
-        Word(text=f" {word}", start_ms=200 * at, end_ms=200 * at + 190, probability=probabilities.get(word, 0.95))
-        for at, word in enumerate(text.split())
-    )
-    leg = LegId("1700000000.1")
-    heard = Transcript(
-        utterance=UtteranceId("1700000000.1-1"),
-        leg=leg,
-        role=Role.CALLER,
-        start_ms=0,
-        end_ms=200 * len(words),
-        language="en",
-        committed=words,
-        closed=True,
-    )
-    return scan(Memory(), [heard], rules)[1]
+    return scan(Memory(), [utterance(words(text, unsure=probabilities))], rules)[1]
 
 
 def test_clear_words_are_found_to_the_full(rules: RuleSet) -> None:

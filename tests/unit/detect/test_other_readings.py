@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from heard import utterance, words
 
 from callguard.detect.rules import RuleSet
 from callguard.detect.scan import IN_ANOTHER_READING, OTHER_READING, Memory, scan
 from callguard.model.finding import Finding, Stage
-from callguard.model.ids import LegId, Role, UtteranceId
-from callguard.model.words import Transcript, Word
+from callguard.model.words import Word
 from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
@@ -18,27 +18,8 @@ def rules() -> RuleSet:
     return load_rules(load_policy(shipped("policies/en.toml")))
 
 
-def words(text: str, probability: float = 0.9) -> tuple[Word, ...]:
-    return tuple(
-        Word(text=f" {word}", start_ms=200 * at, end_ms=200 * at + 190, probability=probability)
-        for at, word in enumerate(text.split())
-    )
-
-
-def findings(said: str, others: list[tuple[Word, ...]], rules: RuleSet, *, closed: bool = True) -> list[Finding]:
-    leg = LegId("1700000000.1")
-    heard = Transcript(
-        utterance=UtteranceId("1700000000.1-1"),
-        leg=leg,
-        role=Role.CALLER,
-        start_ms=0,
-        end_ms=3000,
-        language="en",
-        committed=words(said),
-        closed=closed,
-        others=tuple(others),
-    )
-    return scan(Memory(), [heard], rules)[1]
+def findings(said: str, others: list[tuple[Word, ...]], rules: RuleSet) -> list[Finding]:
+    return scan(Memory(), [utterance(words(said), *others)], rules)[1]
 
 
 def test_another_reading_is_found_and_says_so(rules: RuleSet) -> None:
