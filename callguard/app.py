@@ -437,6 +437,7 @@ class Daemon:
             tap_host=settings.taps.host,
             tap_port=settings.taps.port,
             tap_address=settings.taps.advertise,
+            tap_processes=settings.taps.processes,
             play_digits=keys.play,
             key_digits="".join(sorted(digits)),
             ping_every_s=settings.asterisk.ping_s,

@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from callguard.model.errors import SettingsError
@@ -60,11 +69,14 @@ class TapSettings(Section):
     """Where Asterisk connects to with the sound of a leg (AudioSocket).
 
     advertise: ``host:port`` that Asterisk is told, "" for ``host:port`` of this section.
+    processes: more than one for more than about 500 legs at once: each reads in a process of its own, the second on
+        ``port`` + 1 (and the port of ``advertise`` + 1), and so on.
     """
 
     host: str = "127.0.0.1"
     port: Port = Field(default=9092, ge=0, le=65535)
     advertise: str = ""
+    processes: int = Field(default=1, ge=1, le=32)
 
     @field_validator("advertise")
     @classmethod
@@ -73,10 +85,24 @@ class TapSettings(Section):
             raise ValueError("should be host:port, or empty")
         return value
 
+    @model_validator(mode="after")
+    def _ports(self) -> TapSettings:
+        if self.processes > 1 and self.advertise and not self.port:
+            raise ValueError("several processes behind advertise need a port: taps.port = 0 takes any")
+        if self.port + self.processes > 65536:
+            raise ValueError("so many processes need as many ports from taps.port on; take a lower port")
+        return self
+
     @property
     def address(self) -> str:
         """``host:port`` as told to Asterisk."""
         return self.advertise or f"{self.host}:{self.port}"
+
+    @property
+    def addresses(self) -> list[str]:
+        """The same for each process."""
+        host, _, first = self.address.rpartition(":")
+        return [f"{host}:{int(first) + number}" for number in range(self.processes)]
 
 
 class BusSettings(Section):

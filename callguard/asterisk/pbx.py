@@ -28,7 +28,7 @@ from callguard.asterisk import versions
 from callguard.asterisk.events import decode, found, text
 from callguard.asterisk.link import AmiLink, Expects, LinkState
 from callguard.asterisk.switchboard import AmiSwitchboard, Sightings
-from callguard.asterisk.taps import TapServer
+from callguard.asterisk.tap_processes import tap_server
 from callguard.calls import events as e
 from callguard.calls.keys import key_refusal
 from callguard.calls.tracker import Calls, apply, place, resync
@@ -132,6 +132,7 @@ class Pbx:
     host, port, username, secret: the manager account; tls None for plain TCP.
     tap_host, tap_port: where the tap server listens; port 0 picks a free one.
     tap_address: ``host:port`` under which Asterisk reaches it; "" means the listening address.
+    tap_processes: more than one reads the taps in processes of their own, on the ports from ``tap_port`` on.
     may_tap: asked before each tap; a leg it refuses stays unheard.
     play_digits: digits of the internal ``callguard-play`` feature; "" where announcements go by whisper only.
     key_digits: digits that keys are made of; any other digit is never reported.
@@ -153,6 +154,7 @@ class Pbx:
         tap_host: str = "127.0.0.1",
         tap_port: int = 0,
         tap_address: str = "",
+        tap_processes: int = 1,
         play_digits: str = "",
         key_digits: str = "",
         ping_every_s: float = 10.0,
@@ -161,10 +163,15 @@ class Pbx:
         self._on_news, self._on_frames = on_news, on_frames
         self._on_tap, self._on_link, self._may_tap = on_tap, on_link, may_tap
         self._calls = Calls(digits=frozenset(key_digits))
-        self._tap_host, self._tap_address = tap_host, tap_address
+        self._tap_host, self._tap_port, self._tap_address = tap_host, tap_port, tap_address
         self._sightings = Sightings()
-        self._taps = TapServer(
-            on_frames=self._frames, on_up=self._tap_connected, on_end=self._tap_ended, host=tap_host, port=tap_port
+        self._taps = tap_server(
+            tap_processes,
+            on_frames=self._frames,
+            on_up=self._tap_connected,
+            on_end=self._tap_ended,
+            host=tap_host,
+            port=tap_port,
         )
         self._link = AmiLink(
             host=host,
@@ -368,8 +375,12 @@ class Pbx:
 
     # taps
 
-    def _advertised(self) -> str:
-        return self._tap_address or f"{self._tap_host}:{self._taps.port}"
+    def _advertised(self, token: str) -> str:
+        port = self._taps.port_of(token)
+        if not self._tap_address:
+            return f"{self._tap_host}:{port}"
+        host, _, first = self._tap_address.rpartition(":")
+        return f"{host}:{int(first) + (port - self._tap_port if self._tap_port else 0)}"
 
     def _want_tap(self, call_id: CallId, leg: Leg) -> None:
         call = self._calls.call(call_id)

@@ -98,7 +98,7 @@ class AmiSwitchboard:
     """Keeps the promises of ``ports.Switchboard`` over a manager link.
 
     state: the tracker's state now. close_tap: closes a tap's socket.
-    tap_address: ``host:port`` under which Asterisk reaches the tap server.
+    tap_address: ``host:port`` under which Asterisk shows a token to the tap server.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class AmiSwitchboard:
         link: AmiLink,
         sightings: Sightings,
         state: Callable[[], Calls],
-        tap_address: Callable[[], str],
+        tap_address: Callable[[str], str],
         close_tap: Callable[[str], None],
         play_digits: str = "",
         sounds_prefix: str = "callguard/",
@@ -131,7 +131,7 @@ class AmiSwitchboard:
         answer = await self._link.ask(
             {
                 "Action": "Originate",
-                "Channel": f"AudioSocket/{self._tap_address()}/{uuid.UUID(token)}/c(slin)",
+                "Channel": f"AudioSocket/{self._tap_address(token)}/{uuid.UUID(token)}/c(slin)",
                 "Application": "ChanSpy",
                 "Data": f"{clean.channel(leg.id)},{'quES' if whole else 'quESo'}",
                 "ChannelId": f"{e.OWN_PREFIX}{token}",

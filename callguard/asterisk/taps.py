@@ -52,6 +52,7 @@ ODD_PAYLOADS = 3
 OnFrames = Callable[[str, list[tuple[int, bytes]]], None]
 OnUp = Callable[[str], None]
 OnEnd = Callable[[str, str], None]
+OnRefused = Callable[[str], None]
 
 
 class _Tap(asyncio.BufferedProtocol):
@@ -148,7 +149,8 @@ class TapServer:
     """See the module.
 
     on_frames: (token, [(start in ms on the steady clock, 320 bytes)]).
-    on_up: the token was shown. on_end: (token, reason), once for each token that was shown.
+    on_up: the token was shown. on_end: (token, reason), once for each token that was shown. on_refused: why a
+    connection that showed none was not let in.
     """
 
     def __init__(
@@ -157,13 +159,14 @@ class TapServer:
         on_frames: OnFrames,
         on_up: OnUp | None = None,
         on_end: OnEnd | None = None,
+        on_refused: OnRefused | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         per_address: int = PER_ADDRESS,
         present_s: float = PRESENT_S,
         token_s: float = TOKEN_S,
     ) -> None:
-        self._on_frames, self._on_up, self._on_end = on_frames, on_up, on_end
+        self._on_frames, self._on_up, self._on_end, self._on_refused = on_frames, on_up, on_end, on_refused
         self._listen = (host, port)
         self._per_address, self._present_s, self._token_s = per_address, present_s, token_s
         self._expected: dict[bytes, tuple[str, float]] = {}
@@ -206,6 +209,10 @@ class TapServer:
             raise TapFault("the tap server is not listening", code="tap-port")
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    def port_of(self, token: str) -> int:
+        """Where this token is to be shown. Raises TapFault before ``start``."""
+        return self.port
 
     @property
     def up(self) -> int:
@@ -256,6 +263,8 @@ class TapServer:
         if not tap.token:
             self.refused[reason] += 1
             log.info("tap connection refused", extra={"reason": reason})
+            if self._on_refused is not None:
+                self._on_refused(reason)
             return
         self._taps.pop(tap.token, None)
         if self._on_end is not None:

@@ -147,7 +147,7 @@ async def _asked(
         ("contexts", lambda: telephone.contexts(eyes)),
         ("hooks", lambda: _later(lambda: telephone.hooks(lines))),
         ("caller", lambda: telephone.caller(eyes, lines)),
-        ("tap", lambda: telephone.tap(eyes, host=taps.host, port=taps.port, address=taps.address)),
+        ("tap", lambda: telephone.tap(eyes, host=taps.host, port=taps.port, addresses=taps.addresses)),
         ("clock", lambda: house.clock(eyes)),
     ]
     if policy is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from callguard.asterisk import versions
 from callguard.commands.checks.eyes import Eyes, Line
@@ -215,18 +215,22 @@ def _hands_over(line: Line) -> bool:
     )
 
 
-async def tap(eyes: Eyes, *, host: str, port: int, address: str) -> Check:
-    """Whether Asterisk reaches the tap port: the daemon's where it runs, else one of ours for this moment."""
-    if port == 0 and address.endswith(":0"):
+async def tap(eyes: Eyes, *, host: str, port: int, addresses: Sequence[str]) -> Check:
+    """Whether Asterisk reaches the tap ports: the daemon's where it runs, else ours for this moment.
+
+    addresses: one a tap process, for the ports from ``port`` on.
+    """
+    if port == 0 and addresses[0].endswith(":0"):
         return ok("tap", "tap-any")
-    async with _listening(host, port) as (listens, why):
-        if not listens:
-            return fail("tap", "tap-taken", address=f"{host}:{port}", text=why)
-        reached = await eyes.connects(address)
-    if reached:
-        return ok("tap", "tap-ok", address=address)
-    paste = into("callguard.toml", "[taps]", f'advertise = "THIS-MACHINE-AS-ASTERISK-SEES-IT:{port}"')
-    return fail("tap", "tap-unreachable", paste, address=address)
+    for number, address in enumerate(addresses):
+        async with _listening(host, port + number) as (listens, why):
+            if not listens:
+                return fail("tap", "tap-taken", address=f"{host}:{port + number}", text=why)
+            reached = await eyes.connects(address)
+        if not reached:
+            paste = into("callguard.toml", "[taps]", f'advertise = "THIS-MACHINE-AS-ASTERISK-SEES-IT:{port}"')
+            return fail("tap", "tap-unreachable", paste, address=address)
+    return ok("tap", "tap-ok", address=", ".join(addresses))
 
 
 @contextlib.asynccontextmanager
