@@ -130,13 +130,14 @@ def capacity(
 def taps(
     legs: Annotated[int, typer.Option(min=1, help="Legs that send sound.")] = 200,
     seconds: Annotated[int, typer.Option(min=3, help="How long.")] = 10,
+    processes: Annotated[int, typer.Option(min=1, max=32, help="So many read them; 1: this one.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Legs through the tap server, the ring and the detector: work a leg, and how late a frame gets."""
-    from callguard.commands.benchmarks.live import measure_taps
+    from callguard.commands.benchmarks.tap_load import measure_taps
 
     figures = Figures("taps", as_json=as_json)
-    asyncio.run(measure_taps(figures.add, legs=legs, seconds=seconds, say=_say))
+    asyncio.run(measure_taps(figures.add, legs=legs, seconds=seconds, processes=processes, say=_say))
     figures.show()
 
 

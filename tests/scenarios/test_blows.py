@@ -108,6 +108,25 @@ async def test_valkey(there: World, daemons: Daemons, tmp_path: Path, blow_s: fl
 
 
 @pytest.mark.parametrize("blow_s", FEWER_S)
+async def test_the_tap_processes(there: World, daemons: Daemons, tmp_path: Path, blow_s: float) -> None:
+    """Both of them: their legs are tapped again through new ones, the hole is told as one, the call goes on."""
+    async with daemons(
+        there, home=tmp_path, edit=lambda text: text.replace("[taps]\n", "[taps]\nprocesses = 2\n")
+    ) as one:
+        talk, case, at_s = await flagged(Playhouse(there=there, one=one))
+        lived_ms = await moment(at_s, blow_s)
+        assert strike(one.process.pid, "tap_processes") == 2
+        await asyncio.sleep(6)
+        await talk.caller.say(AFTER)
+        await goodbye(talk)
+        view = await finished(talk, case)
+        assert covered(view, view.line.flagged_ms, view.line.flagged_ms + lived_ms - SURE_MS)
+        assert len(ears.likeness(AFTER, talk.tracks(tmp_path)["caller"])) == 1
+    assert ears.likeness(AFTER, talk.agent.heard), "the call itself went on"
+    nothing_false(view)
+
+
+@pytest.mark.parametrize("blow_s", FEWER_S)
 async def test_the_recognizer(there: World, daemons: Daemons, tmp_path: Path, blow_s: float) -> None:
     """Another worker is started; the call, its evidence and the words after it are not touched."""
     async with daemons(there, home=tmp_path, hearing=True) as one:

@@ -121,45 +121,6 @@ async def find_capacity(
     return good
 
 
-async def measure_taps(add: Add, *, legs: int, seconds: int, say: Callable[[str], None]) -> None:
-    """Legs into the tap server, ring and detector; nothing is heard."""
-    late_ms: list[float] = []
-    last: dict[str, int] = {}
-
-    class Nobody:
-        async def hear(self, job: object) -> object:
-            raise AssertionError("nothing is asked for: the legs are silent")
-
-    listening = Listening(Nobody(), on_transcript=lambda _: None)  # type: ignore[arg-type]
-
-    def on_frames(token: str, frames: list[tuple[int, bytes]]) -> None:
-        leg = LegId(token)
-        for at_ms, pcm in frames:
-            listening.put(leg, Frame(leg=leg, at_ms=at_ms, pcm=pcm))
-        now = time.monotonic_ns() // 1_000_000
-        if token in last:
-            late_ms.append(max(0, now - last[token] - FRAME_MS * len(frames)))
-        last[token] = now
-
-    tokens = [str(uuid.uuid4()) for _ in range(legs)]
-    server = TapServer(on_frames=on_frames, per_address=legs + 64)
-    await server.start()
-    for token in tokens:
-        server.expect(token)
-        listening.open_leg(CallId(token), LegId(token), role=Role.CALLER, language="en")
-    speaker = _speaker(server.port, tokens, [[] for _ in tokens], [], seconds)
-    began_cpu = time.process_time()
-    say(f"{legs} legs for {seconds} s")
-    await asyncio.to_thread(speaker.join)
-    used_s = time.process_time() - began_cpu
-    await server.stop()
-    late_ms.sort()
-    add("CPU a leg", 1e6 * used_s / seconds / legs, "us/s")
-    add("legs a core could hold", legs * seconds / used_s, "legs")
-    add("frames late, p99", late_ms[int(0.99 * len(late_ms))] if late_ms else float("nan"), "ms")
-    add("frames late, worst", late_ms[-1] if late_ms else float("nan"), "ms")
-
-
 async def _run(line: HearingLine, clips: list[Clip], *, calls: int, seconds: int, crew: list[int]) -> LiveResult:
     tokens = [str(uuid.uuid4()) for _ in range(calls)]
     plans = [_plan(random.Random(number), clips, seconds) for number in range(calls)]
@@ -184,13 +145,13 @@ async def _run(line: HearingLine, clips: list[Clip], *, calls: int, seconds: int
     for token in tokens:
         server.expect(token)
         listening.open_leg(CallId(token), LegId(token), role=Role.CALLER, language="en")
-    before, own = sum(_cpu_s(pid) for pid in crew), time.process_time()
+    before, own = sum(cpu_s(pid) for pid in crew), time.process_time()
     speaker = _speaker(server.port, tokens, plans, clips, seconds)
     await asyncio.to_thread(speaker.join)
     result.daemon_cpu_s = time.process_time() - own
     result.kb_a_call = (_rss_kb() - memory_kb) / calls
     await listening.drain()
-    result.workers_cpu_s = sum(_cpu_s(pid) for pid in crew) - before
+    result.workers_cpu_s = sum(cpu_s(pid) for pid in crew) - before
     await server.stop()
     for token, plan in zip(tokens, plans, strict=True):
         for start_ms, number in plan:
@@ -286,7 +247,8 @@ async def _discard(reader: asyncio.StreamReader) -> None:
             pass
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, 0 where it is gone."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
