@@ -36,6 +36,12 @@ LIKELY_MS = 256
 hold music is never likely for so long.
 """
 
+LEVEL = 10 ** (-27 / 20)
+"""Louder speech is turned down to this root mean square for Silero, which doubts loud telephone-band speech: at the
+usual -19 dBFS it lost 11 of 200 short sentences, at -27 none, and takes no more hold music for speech (14 of 1608
+windows with either). Silence before the window saves the same sentences, but lets ten times as much music through.
+"""
+
 TONAL_SHARE = 0.9
 """A loud stretch whose two strongest spectral peaks hold this share of its power is a tone (DTMF: two, busy: one or
 two). It only names the reason where Silero found no speech: a steady voice can be as tonal."""
@@ -85,8 +91,16 @@ def speech_odds(sound: Sound) -> npt.NDArray[np.float32]:
     """Probability of speech, one number each 32 ms."""
     if not sound.size:
         return np.zeros(0, dtype=np.float32)
-    padded = np.pad(sound, (0, -len(sound) % _CHUNK))
+    turned_down = sound * np.float32(min(1.0, LEVEL / max(_level(sound), 1e-6)))
+    padded = np.pad(turned_down, (0, -len(sound) % _CHUNK))
     return np.asarray(_silero()(padded), dtype=np.float32).reshape(-1)
+
+
+def _level(sound: Sound) -> float:
+    """Root mean square of the 20 ms stretches within 15 dB of the loudest one."""
+    size = RATE_HZ // 50
+    power = np.mean(np.pad(sound, (0, -len(sound) % size)).reshape(-1, size) ** 2, axis=1)
+    return float(np.sqrt(power[power >= power.max() * 10**-1.5].mean()))
 
 
 def tonal_share(sound: Sound) -> float:

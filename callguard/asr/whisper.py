@@ -37,6 +37,7 @@ class Recipe:
     """How windows are made and when a hearing is not believed. Measured with ``callguard bench asr``.
 
     margin_s: silence after the speech. least_s: the shortest window. round_s: windows are a multiple of this.
+    thorough_s: the shortest window of a thorough job: what is short is heard better in a wider one.
     contexts_s: how much the decoder sees, speech and encoded silence: the first of these that holds the window.
     batch: most windows decoded together.
     readings: so many other readings are sought of last words whose mean log-probability is below ``certain``, where
@@ -54,6 +55,7 @@ class Recipe:
 
     margin_s: float = 1.0
     least_s: float = 2.4
+    thorough_s: float = 8.0
     round_s: float = 0.2
     contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
@@ -165,7 +167,8 @@ class WhisperRecognizer:
         start_ms = max(0, seen.start_ms - self._recipe.edge_ms)
         end_ms = min(len(sound) * 1000 // RATE_HZ, seen.end_ms + self._recipe.edge_ms)
         sound = sound[start_ms * RATE_HZ // 1000 : end_ms * RATE_HZ // 1000][: FULL_S * RATE_HZ]
-        wanted = max(self._recipe.least_s, len(sound) / RATE_HZ + self._recipe.margin_s)
+        least_s = self._recipe.thorough_s if job.final and job.thorough else self._recipe.least_s
+        wanted = max(least_s, len(sound) / RATE_HZ + self._recipe.margin_s)
         return _Window(
             job=job,
             sound=sound,

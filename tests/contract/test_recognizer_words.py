@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 
 from callguard import voices
@@ -80,6 +81,26 @@ def test_growing_words_and_those_for_which_there_is_no_time_are_read_once() -> N
     assert growing.words and not growing.others
     [hasty] = recognizer().hear([replace(unsure, thorough=False)])
     assert hasty.words and not hasty.others
+
+
+def test_short_last_words_are_given_a_wider_window_where_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = recognizer()
+    seen: list[float] = []
+    encode = ours._encode
+    monkeypatch.setattr(ours, "_encode", lambda sound, seconds: seen.append(seconds) or encode(sound, seconds))
+    short = spoken("en", "piper:joe", "Listen to me.")
+    for job in (short, replace(short, thorough=False), replace(short, final=False)):
+        [heard] = ours.hear([job])
+        assert [word.text.strip(" .").lower() for word in heard.words] == ["listen", "to", "me"]
+    assert seen[0] == 8 and seen[1] == seen[2] < 4
+
+
+@pytest.mark.parametrize("text", ["Listen to me.", "Are you a computer?", "It is true.", "Who is that?"])
+def test_a_short_loud_sentence_is_not_taken_for_noise(text: str) -> None:
+    loud = spoken("en", "piper:joe", text)
+    assert np.abs(np.frombuffer(loud.pcm, "<i2")).max() > 15_000
+    [heard] = recognizer().hear([loud])
+    assert heard.words, heard.dropped
 
 
 def test_last_words_have_a_model_of_their_own_where_one_is_set() -> None:

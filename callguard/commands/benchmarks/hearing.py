@@ -19,6 +19,8 @@ from callguard.ports import HearingJob
 
 PEER = "faster-whisper transcribe"
 SHORT_WORDS = 4
+BUSY = ", while others wait"
+"""Heard as when there is no time for thorough hearings (see ``ports.HearingJob``)."""
 
 
 class Add(Protocol):
@@ -37,13 +39,14 @@ def measure_asr(
     cache: Path,
     say: Callable[[str], None],
 ) -> None:
-    """Hear every clip both ways and tell the figures."""
+    """Hear every clip thoroughly, hastily and the peer's way, and tell the figures."""
     human = recorded(sounds, texts, count=clips) if sounds and texts else []
     picked = spoken(cache) + human
     seconds = sum(clip.ms for clip in picked) / 1000
     say(f"{len(picked)} utterances, {seconds:.0f} s of sound, model {model}")
     folder = ensure_model(model, model_dir=cache / "models")
-    ours_text, ours_s = _ours(folder, picked)
+    ours_text, ours_s = _ours(folder, picked, thorough=True)
+    busy_text, busy_s = _ours(folder, picked, thorough=False)
     peer_text, peer_s = _peer(folder, picked)
     synthetic = range(len(picked) - len(human))
     short = [n for n, clip in enumerate(picked) if len(words_of(clip.text)) <= SHORT_WORDS]
@@ -56,10 +59,12 @@ def measure_asr(
     for name, some in groups.items():
         if some:
             said = [picked[n] for n in some]
-            ours, peer = _wer(said, [ours_text[n] for n in some]), _wer(said, [peer_text[n] for n in some])
-            add(f"words wrong{name}", ours, "%", peer, PEER)
-    add("CPU time over sound", ours_s / seconds, "", peer_s / seconds, PEER)
-    add("CPU time an utterance", 1000 * ours_s / len(picked), "ms", 1000 * peer_s / len(picked), PEER)
+            peer = _wer(said, [peer_text[n] for n in some])
+            add(f"words wrong{name}", _wer(said, [ours_text[n] for n in some]), "%", peer, PEER)
+            add(f"words wrong{name}{BUSY}", _wer(said, [busy_text[n] for n in some]), "%", peer, PEER)
+    for name, used_s in (("", ours_s), (BUSY, busy_s)):
+        add(f"CPU time over sound{name}", used_s / seconds, "", peer_s / seconds, PEER)
+        add(f"CPU time an utterance{name}", 1000 * used_s / len(picked), "ms", 1000 * peer_s / len(picked), PEER)
 
 
 def _wer(clips: list[Clip], heard: list[str]) -> float:
@@ -68,7 +73,7 @@ def _wer(clips: list[Clip], heard: list[str]) -> float:
     return 100 * wrong / sum(len(said) for said, _ in pairs)
 
 
-def _ours(folder: Path, clips: list[Clip]) -> tuple[list[str], float]:
+def _ours(folder: Path, clips: list[Clip], *, thorough: bool) -> tuple[list[str], float]:
     recognizer = WhisperRecognizer(folder)
     order = sorted(range(len(clips)), key=lambda n: clips[n].ms)
     texts = [""] * len(clips)
@@ -76,7 +81,9 @@ def _ours(folder: Path, clips: list[Clip]) -> tuple[list[str], float]:
     began = time.process_time()
     for at in range(0, len(order), 8):
         some = order[at : at + 8]
-        for n, hypothesis in zip(some, recognizer.hear([_job(n, clips[n]) for n in some]), strict=True):
+        for n, hypothesis in zip(
+            some, recognizer.hear([_job(n, clips[n], thorough=thorough) for n in some]), strict=True
+        ):
             texts[n] = "".join(word.text for word in hypothesis.words)
     return texts, time.process_time() - began
 
@@ -94,7 +101,7 @@ def _peer(folder: Path, clips: list[Clip]) -> tuple[list[str], float]:
     return texts, time.process_time() - began
 
 
-def _job(number: int, clip: Clip) -> HearingJob:
+def _job(number: int, clip: Clip, *, thorough: bool = False) -> HearingJob:
     return HearingJob(
         call=CallId("bench"),
         leg=LegId("bench"),
@@ -105,6 +112,7 @@ def _job(number: int, clip: Clip) -> HearingJob:
         start_ms=0,
         language="en",
         final=True,
+        thorough=thorough,
         priority=0,
         deadline_ms=0,
     )
