@@ -20,10 +20,7 @@ SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
 READ = [
     ("en", name)
     for name in ("examples", "a", "b", "c", "d", "e", "f", "g", "j", "k", "l", "m", "n", "o", "p", "q", "r", "t", "u")
-] + [
-    ("ja", name)
-    for name in ("examples", "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r")
-]
+] + [("ja", name) for name in ("examples", *"abcdeghijklmnopqrst")]
 
 
 @pytest.fixture(scope="module")
