@@ -208,7 +208,7 @@ def _parts(word: str) -> list[str]:
             return [*_parts(word[: -len(ending)]), full]
     if "'" in word:
         stem, _, tail = word.partition("'")
-        return [fold(stem), "'s"] if tail == "s" else [fold(stem)]
+        return [*_parts(stem), "'s"] if tail == "s" else _parts(stem)
     return [fold(word)]
 
 

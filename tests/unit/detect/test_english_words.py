@@ -20,6 +20,7 @@ def words_of(text: str) -> list[str]:
         ("um you uh idiot", ["you", "idiot"]),
         ("you you idiot", ["you", "idiot"]),
         ("your mother's house", ["your", "mother", "'s", "house"]),
+        ("your mum's house", ["your", "mother", "'s", "house"]),
     ],
 )
 def test_contractions_fillers_and_repeats_unfold(text: str, words: list[str]) -> None:
