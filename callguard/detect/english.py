@@ -80,7 +80,7 @@ _ENDINGS = {
 _PLAIN = frozenset({
     "where", "batch", "beach", "bench", "clone", "clean", "cross", "faulty", "fault", "flights", "words",
     "worry", "takes", "taxes", "retired", "stopped", "pounds", "notes", "notice", "night", "money", "since",
-    "course", "closes", "cried", "behind", "beyond", "blonde", "floor", "flowers", "curtains", "rabbits",
+    "course", "cards", "closes", "cried", "behind", "beyond", "blonde", "floor", "flowers", "curtains", "rabbits",
 })  # fmt: skip
 """Everyday words that happen to sound like a listed one."""
 
