@@ -43,6 +43,8 @@ class Recipe:
     readings: so many other readings are sought of last words whose mean log-probability is below ``certain``, where
         their job is a thorough one. The words themselves stay those of the one likeliest path: with more paths
         Whisper's own score favours repetitions (7.4 instead of 6.6 % words wrong with tiny.en).
+    draws: and so many more are drawn at random at ``temperature``. The likeliest paths differ by a word, these by more:
+        of 186 Japanese sentences the abuse is in 137 as first heard, in 151 with the paths, in 159 with both.
     tokens_per_s, tokens_spare: limit of new tokens by speech, in English. tokens_per_s_other: in other languages; fast
         Japanese takes 12 (one character is up to three tokens), and lost its last words under the English limit.
     unsure: mean log-probability under which a final hearing is repeated in a wider window.
@@ -60,6 +62,8 @@ class Recipe:
     contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
     readings: int = 5
+    draws: int = 10
+    temperature: float = 0.4
     certain: float = -0.3
     tokens_per_s: float = 8.0
     tokens_per_s_other: float = 18.0
@@ -224,10 +228,11 @@ class WhisperRecognizer:
         if not windows:
             return {}
         context = max(self._context(window.seconds) for window in windows.values())
-        read = self._decode(list(windows.values()), context, self._recipe.readings)
+        paths = self._decode(list(windows.values()), context, self._recipe.readings)
+        drawn = self._decode(list(windows.values()), context, self._recipe.draws, self._recipe.temperature)
         more: dict[int, Hypothesis] = {}
-        for (number, window), readings in zip(windows.items(), read, strict=True):
-            others = [self._words(window, one)[0] for one in readings]
+        for (number, window), likely, chance in zip(windows.items(), paths, drawn, strict=True):
+            others = [self._words(window, one)[0] for one in (*likely, *chance)]
             more[number] = replace(heard[number], others=_unlike(heard[number].words, others))
         return more
 
@@ -241,8 +246,13 @@ class WhisperRecognizer:
         """The likeliest reading of each."""
         return [readings[0] for readings in self._decode(windows, context, 1)]
 
-    def _decode(self, windows: list[_Window], context: int, readings: int) -> list[list[_Said]]:
-        """Each is encoded in its own seconds; all are decoded in ``context`` seconds. Likeliest first."""
+    def _decode(
+        self, windows: list[_Window], context: int, readings: int, temperature: float = 0.0
+    ) -> list[list[_Said]]:
+        """Each is encoded in its own seconds; all are decoded in ``context`` seconds.
+
+        The likeliest paths, best first; with a temperature, paths drawn at random.
+        """
         import ctranslate2
 
         self.windows += len(windows)
@@ -262,8 +272,10 @@ class WhisperRecognizer:
         results = model.generate(
             view,
             prompts,
-            beam_size=readings,
+            beam_size=1 if temperature else readings,
             num_hypotheses=readings,
+            sampling_topk=0 if temperature else 1,
+            sampling_temperature=temperature or 1.0,
             max_length=len(prompts[0]) + limit,
             return_scores=True,
             return_no_speech_prob=True,

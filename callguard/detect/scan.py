@@ -92,13 +92,21 @@ def _transcript(memory: Memory, heard: Transcript, rules: RuleSet) -> tuple[Memo
 def _other_readings(
     memory: Memory, heard: Transcript, spoken: LanguageRules, rules: RuleSet
 ) -> tuple[Memory, list[Finding]]:
-    """Where nothing is found in what was likeliest said: the first other reading in which something is."""
+    """Where nothing is found in what was likeliest said: what two other readings say, each in its words.
+
+    One reading by itself accuses nobody; a call for care needs no second one. The words told are the likelier ones.
+    """
     if any(told.utterance == heard.utterance and told.stage is Stage.COMMITTED for told in memory.told):
         return memory, []
+    first: tuple[Memory, list[Finding]] | None = None
     for words in heard.others:
-        memory, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
-        if found:
-            return memory, [replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip()) for one in found]
+        after, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
+        care = any(one.category.is_care for one in found)
+        if found and first is None and not care:
+            first = after, found
+        elif found:
+            after, found = (after, found) if first is None or care else first
+            return after, [replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip()) for one in found]
     return memory, []
 
 

@@ -71,7 +71,7 @@ def test_what_nobody_is_sure_of_has_other_readings_that_differ() -> None:
     [heard] = recognizer().hear([_unsure()])
     assert heard.others
     said = ["".join(word.text for word in words) for words in (heard.words, *heard.others)]
-    assert len(said) == len(set(said)) <= 6
+    assert 3 <= len(said) == len(set(said)) <= 16
     assert all(words[0].start_ms >= 0 and words[-1].end_ms <= heard.heard_to_ms for words in heard.others)
 
 
@@ -109,5 +109,5 @@ def test_last_words_have_a_model_of_their_own_where_one_is_set() -> None:
     both = load_recognizer("tiny.en", last_words_model="base", model_dir=sandbox_dir() / "models")
     thorough, hasty = both.hear([job, replace(job, thorough=False)])
     [base] = recognizer().hear([job])
-    assert thorough == base
+    assert (thorough.words, thorough.language) == (base.words, base.language)
     assert hasty.words != base.words, "a model for English alone hears Japanese otherwise"

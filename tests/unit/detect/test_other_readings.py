@@ -1,4 +1,4 @@
-"""What another reading of the same sound says counts, for less, where the likeliest says nothing."""
+"""What two other readings of the same sound say counts, for less, where the likeliest says nothing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def findings(said: str, others: list[tuple[Word, ...]], rules: RuleSet) -> list[
     return scan(Memory(), [utterance(words(said), *others)], rules)[1]
 
 
-def test_another_reading_is_found_and_says_so(rules: RuleSet) -> None:
+def test_other_readings_are_found_and_say_so(rules: RuleSet) -> None:
     assert not findings("you are in the morning", [], rules)
-    (found,) = findings("you are in the morning", [words("you were a morning"), words("you are a moron")], rules)
+    others = [words("you were a morning"), words("you are a moron"), words("well you are an idiot")]
+    (found,) = findings("you are in the morning", others, rules)
     (plain,) = findings("you are a moron", [], rules)
     assert found.score == pytest.approx(plain.score * OTHER_READING, abs=0.001)
     assert (found.stage, found.words) == (Stage.COMMITTED, plain.words)
@@ -37,10 +38,18 @@ def test_the_likeliest_reading_alone_counts_where_it_says_something(rules: RuleS
 
 
 def test_an_unclear_other_reading_makes_no_finding(rules: RuleSet) -> None:
-    assert findings("you are in the morning", [words("you are a moron", 0.5)], rules)
-    assert not findings("you are in the morning", [words("you are a moron", 0.2)], rules)
+    other = words("you are an idiot")
+    assert findings("you are in the morning", [words("you are a moron", 0.5), other], rules)
+    assert not findings("you are in the morning", [words("you are a moron", 0.2), other], rules)
+
+
+def test_one_other_reading_accuses_nobody(rules: RuleSet) -> None:
+    assert not findings("you are in the morning", [words("you are a moron")], rules)
+    assert not findings("you are in the morning", [words("you are a moron"), words("you were a morning")], rules)
 
 
 def test_care_is_found_in_another_reading(rules: RuleSet) -> None:
     (found,) = findings("she is not breeding she has collapse", [words("she is not breathing please help")], rules)
     assert found.category.is_care
+    others = [words("you are a moron"), words("she is not breathing please help")]
+    assert all(found.category.is_care for found in findings("she is not breeding", others, rules))
