@@ -17,7 +17,9 @@ from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
 SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
-READ = [("en", name) for name in ("examples", *"abcdefgjklmnopqrtuvwx")] + [("ja", name) for name in ("examples", *"abcdeghijklmnopqrst")]
+READ = [("en", name) for name in ("examples", *"abcdefgjklmnopqrtuvwx")] + [
+    ("ja", name) for name in ("examples", *"abcdeghijklmnopqrst")
+]
 
 
 @pytest.fixture(scope="module")
