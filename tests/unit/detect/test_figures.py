@@ -47,10 +47,12 @@ def test_harmless_talk_with_grave_words_passes(rules: dict[str, RuleSet]) -> Non
     assert share(rows_of("en", "h"), Judgement.NONE, "en", rules) == 1.0
 
 
-@pytest.mark.parametrize(("lang", "name", "found"), [("en", "i", 23 / 33), ("en", "s", 61 / 62), ("ja", "f", 45 / 50)])
+@pytest.mark.parametrize(
+    ("lang", "name", "found"), [("en", "i", 23 / 33), ("en", "s", 61 / 62), ("ja", "f", 45 / 50), ("ja", "u", 60 / 62)]
+)
 def test_the_set_no_rule_was_written_from_does_not_fall(
     lang: str, name: str, found: float, rules: dict[str, RuleSet]
 ) -> None:
-    """Measured once, their rows never read: 23 of 33, 62 of 62 and 45 of 50 found, no harmless one flagged."""
+    """Measured once, their rows never read: so many found and no harmless one flagged (of s all 62)."""
     assert share(rows_of(lang, name, "harassment"), Judgement.HARASSMENT, lang, rules) >= found
     assert share(rows_of(lang, name, "grievance", "neutral"), Judgement.NONE, lang, rules) == 1.0
