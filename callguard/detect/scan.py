@@ -39,6 +39,8 @@ SHARE_FROM_MS = 120_000
 
 OTHER_READING = 0.8
 """What a match is worth in a reading of the sound that is not the likeliest one."""
+WORD_LETTERS = 4
+"""Fewer than these are one word in Japanese: shi-ne, koro-su."""
 IN_ANOTHER_READING = "Heard in another reading of the same sound."
 
 __all__ = ["Heard", "Memory", "scan"]
@@ -94,7 +96,8 @@ def _other_readings(
 ) -> tuple[Memory, list[Finding]]:
     """Where nothing is found in what was likeliest said: what two other readings say, each in its words.
 
-    One reading by itself accuses nobody; a call for care needs no second one. The words told are the likelier ones.
+    One reading by itself accuses nobody, nor does one word in several; a call for care needs neither. The words told
+    are the likelier ones.
     """
     if any(told.utterance == heard.utterance and told.stage is Stage.COMMITTED for told in memory.told):
         return memory, []
@@ -102,12 +105,19 @@ def _other_readings(
     for words in heard.others:
         after, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
         care = any(one.category.is_care for one in found)
+        found = [one for one in found if one.category.is_care or not _brief(one.words, heard.language)]
         if found and first is None and not care:
             first = after, found
         elif found:
             after, found = (after, found) if first is None or care else first
             return after, [replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip()) for one in found]
     return memory, []
+
+
+def _brief(words: str, language: str) -> bool:
+    """One word by itself. In harmless sentences that were heard unclearly, "kill" and "die" came up more than once."""
+    said = words.strip()
+    return len(said) < WORD_LETTERS if language == "ja" else " " not in said
 
 
 def _judge(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from heard import utterance, words
 
@@ -46,6 +48,25 @@ def test_an_unclear_other_reading_makes_no_finding(rules: RuleSet) -> None:
 def test_one_other_reading_accuses_nobody(rules: RuleSet) -> None:
     assert not findings("you are in the morning", [words("you are a moron")], rules)
     assert not findings("you are in the morning", [words("you are a moron"), words("you were a morning")], rules)
+
+
+def test_one_word_in_several_other_readings_accuses_nobody(rules: RuleSet) -> None:
+    assert findings("moron", [], rules)
+    assert not findings("the morning", [words("moron"), words("oh moron"), words("eh moron")], rules)
+    assert findings("the morning", [words("you are a moron"), words("oh you are a moron")], rules)
+
+
+def test_one_word_in_several_other_readings_accuses_nobody_in_japanese() -> None:
+    japanese = load_rules(load_policy(shipped("policies/ja.toml")))
+
+    def found(*others: str) -> list[Finding]:
+        first, *rest = (tuple(replace(word, text=word.text.strip()) for word in words(text)) for text in others)
+        return scan(Memory(), [replace(utterance(first, *rest), language="ja")], japanese)[1]
+
+    assert found("死ね")
+    assert not found("しめ", "死ね", "そう 死ね", "え 死ね")
+    assert not found("その場所")
+    assert found("その場所", "お前はバカか", "お前は馬鹿か")
 
 
 def test_care_is_found_in_another_reading(rules: RuleSet) -> None:
