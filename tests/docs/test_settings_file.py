@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from callguard.config import Settings, SpeechSettings, every_key, key_lines, load_settings, shown
+from callguard.model.errors import SettingsError
 from callguard.shipped import shipped
 
 COMMENTED = re.compile(r"^#(?=[a-z_]+ = )", re.MULTILINE)
@@ -72,3 +73,25 @@ def test_a_model_named_for_once_is_used_for_everything() -> None:
     alone = speech.with_model("large")
     assert (alone.model, alone.english_model, alone.last_words_model) == ("large", "", "")
     assert alone.model_dir == speech.model_dir
+
+
+@pytest.mark.parametrize(
+    ("taps", "said"),
+    [
+        ('port = 0\nadvertise = "pbx-side:9092"\nprocesses = 2', "need a port"),
+        ("port = 65535\nprocesses = 2", "take a lower port"),
+        ("processes = 0", "at least 1"),
+    ],
+)
+def test_tap_processes_without_ports_are_refused(taps: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "callguard.toml"
+    file.write_text(f"[taps]\n{taps}\n")
+    with pytest.raises(SettingsError, match=said) as refused:
+        load_settings(file)
+    assert f"{file}:" in str(refused.value)
+
+
+def test_each_tap_process_has_its_address(tmp_path: Path) -> None:
+    file = tmp_path / "callguard.toml"
+    file.write_text('[taps]\nport = 9100\nadvertise = "10.0.0.5:9300"\nprocesses = 3\n')
+    assert load_settings(file).taps.addresses == ["10.0.0.5:9300", "10.0.0.5:9301", "10.0.0.5:9302"]
