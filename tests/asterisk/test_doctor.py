@@ -198,6 +198,19 @@ async def test_tap_port(there: World, doctor: Doctor) -> None:
     assert "advertise" in pasted(seen, "tap")
 
 
+async def test_the_ports_of_all_tap_processes_are_tried(doctor: Doctor) -> None:
+    port = free_port()
+    code, seen = await doctor(CALLGUARD_TAPS__PORT=str(port), CALLGUARD_TAPS__PROCESSES="2")
+    assert code == 0 and codes(seen, "tap") == ["tap-ok"]
+    assert f":{port}, 127.0.0.1:{port + 1}" in str(seen)
+    elsewhere = f"127.0.0.1:{free_port()}"
+    with socket.create_server(("127.0.0.1", int(elsewhere.split(":")[1]))):
+        code, seen = await doctor(
+            CALLGUARD_TAPS__PORT=str(port), CALLGUARD_TAPS__PROCESSES="2", CALLGUARD_TAPS__ADVERTISE=elsewhere
+        )
+    assert code == 1 and wrong(seen) == {"tap-unreachable"}, "the first is reached, the second is not"
+
+
 @pytest.mark.parametrize(
     ("breaks", "mends", "check", "code"),
     [
