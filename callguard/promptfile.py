@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from callguard import voices
 from callguard.model.action import Refusal, Tone
 from callguard.model.errors import SettingsError
+from callguard.speech.level import active_dbfs
 
 CALLER_PROMPTS = ("warn-1", "warn-2", "warn-3", "time-notice", "closing", "recording-notice")
 TONES = (*(f"tone-{tone}" for tone in Tone if tone is not Tone.NONE), "tone-supervisor")
@@ -190,8 +191,8 @@ def _check_sound(prompts: PromptSet, prompt: Prompt, file: Path, rate: int) -> I
         yield trouble("prompt-sound-long", f"{len(sound) / has_rate:.1f} s, should be at most {longest:.0f} s")
     if voices.peak_dbfs(sound) > -3.0:
         yield trouble("prompt-sound-loud", f"peak {voices.peak_dbfs(sound):.1f} dBFS, should be under -3")
-    if not -26.0 <= voices.active_dbfs(sound, has_rate) <= -15.0:
-        level = voices.active_dbfs(sound, has_rate)
+    if not -26.0 <= active_dbfs(sound, has_rate) <= -15.0:
+        level = active_dbfs(sound, has_rate)
         yield trouble("prompt-sound-level", f"{level:.1f} dBFS, should be about {voices.SPEECH_DBFS:.0f}")
 
 

@@ -18,6 +18,7 @@ import soundfile
 import soxr
 
 from callguard.model.errors import SettingsError
+from callguard.speech.level import active_dbfs
 
 Sound = npt.NDArray[np.float64]
 
@@ -131,15 +132,6 @@ def _band(sound: Sound, rate: int, taps: int = 255) -> Sound:
     steps = np.arange(taps) - (taps - 1) / 2
     response = 2 * high * np.sinc(2 * high * steps) - 2 * low * np.sinc(2 * low * steps)
     return np.convolve(sound, response * np.hamming(taps), mode="same")
-
-
-def active_dbfs(sound: Sound, rate: int) -> float:
-    """Mean power over the 20 ms frames within 25 dB of the loudest one, in dB relative to full scale."""
-    size = rate // 50
-    frames = sound[: len(sound) // size * size].reshape(-1, size)
-    power = np.mean(frames**2, axis=1) if len(frames) else np.zeros(1)
-    spoken = power[power > power.max() * 10**-2.5] if power.max() > 0 else power
-    return float(10 * np.log10(max(spoken.mean(), 1e-12)))
 
 
 def peak_dbfs(sound: Sound) -> float:

@@ -1,4 +1,4 @@
-"""What stands beside this file is for all tests: ``opening.py``."""
+"""What stands beside this file is for all tests: ``managing.py``, ``opening.py``, ``waiting.py``."""
 
 from __future__ import annotations
 

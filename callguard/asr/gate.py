@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from callguard.speech.level import active_dbfs
+
 Sound = npt.NDArray[np.float32]
 
 RATE_HZ = 16_000
@@ -80,7 +82,7 @@ def look(sound: Sound) -> Look:
     tonal = tonal_share(sound)
     odds = speech_odds(sound)
     seen = _look(odds, tonal)
-    if seen.is_speech or not sound.size:
+    if seen.is_speech:
         return seen
     return _look(np.maximum(odds, speech_odds(sound, SOFTER_DBFS)), tonal)
 
@@ -104,16 +106,10 @@ def speech_odds(sound: Sound, level_dbfs: float = LEVEL_DBFS) -> npt.NDArray[np.
     """Probability of speech, one number each 32 ms, at this level (sound that is softer stays as it is)."""
     if not sound.size:
         return np.zeros(0, dtype=np.float32)
-    turned_down = sound * np.float32(min(1.0, 10 ** (level_dbfs / 20) / max(_level(sound), 1e-6)))
+    over_db = max(0.0, active_dbfs(sound, RATE_HZ, within_db=15) - level_dbfs)
+    turned_down = sound * np.float32(10 ** (-over_db / 20))
     padded = np.pad(turned_down, (0, -len(sound) % _CHUNK))
     return np.asarray(_silero()(padded), dtype=np.float32).reshape(-1)
-
-
-def _level(sound: Sound) -> float:
-    """Root mean square of the 20 ms stretches within 15 dB of the loudest one."""
-    size = RATE_HZ // 50
-    power = np.mean(np.pad(sound, (0, -len(sound) % size)).reshape(-1, size) ** 2, axis=1)
-    return float(np.sqrt(power[power >= power.max() * 10**-1.5].mean()))
 
 
 def tonal_share(sound: Sound) -> float:

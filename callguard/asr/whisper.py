@@ -228,8 +228,10 @@ class WhisperRecognizer:
         if not windows:
             return {}
         context = max(self._context(window.seconds) for window in windows.values())
-        paths = self._decode(list(windows.values()), context, self._recipe.readings)
-        drawn = self._decode(list(windows.values()), context, self._recipe.draws, self._recipe.temperature)
+        some = list(windows.values())
+        view = self._view(some, context)
+        paths = self._decode(some, view, self._recipe.readings)
+        drawn = self._decode(some, view, self._recipe.draws, self._recipe.temperature)
         more: dict[int, Hypothesis] = {}
         for (number, window), likely, chance in zip(windows.items(), paths, drawn, strict=True):
             others = [self._words(window, one)[0] for one in (*likely, *chance)]
@@ -244,32 +246,28 @@ class WhisperRecognizer:
 
     def _read(self, windows: list[_Window], context: int) -> list[_Said]:
         """The likeliest reading of each."""
-        return [readings[0] for readings in self._decode(windows, context, 1)]
+        return [readings[0] for readings in self._decode(windows, self._view(windows, context), 1)]
 
-    def _decode(
-        self, windows: list[_Window], context: int, readings: int, temperature: float = 0.0
-    ) -> list[list[_Said]]:
-        """Each is encoded in its own seconds; all are decoded in ``context`` seconds.
-
-        The likeliest paths, best first; with a temperature, paths drawn at random.
-        """
+    def _view(self, windows: list[_Window], context: int) -> Any:
+        """What the decoder sees of these: each encoded in its own seconds, all ``context`` seconds long."""
         import ctranslate2
 
-        self.windows += len(windows)
-        model = self._model.model
         if self._silence is not None:
             states = [self._with_silence(self._encoded(window), context) for window in windows]
-            view = ctranslate2.StorageView.from_array(np.concatenate(states))
-        else:
-            features = np.stack([self._features(window.sound, context) for window in windows])
-            view = model.encode(ctranslate2.StorageView.from_array(features), to_cpu=False)
+            return ctranslate2.StorageView.from_array(np.concatenate(states))
+        features = np.stack([self._features(window.sound, context) for window in windows])
+        return self._model.model.encode(ctranslate2.StorageView.from_array(features), to_cpu=False)
+
+    def _decode(self, windows: list[_Window], view: Any, readings: int, temperature: float = 0.0) -> list[list[_Said]]:
+        """The likeliest readings, best first; with a temperature, ones drawn at random."""
+        self.windows += len(windows)
         self._find_language(windows, view)
         prompts = [self._prompt(window.language) for window in windows]
         speech_s = max(window.speech_ms for window in windows) / 1000
         english = all(window.language == "en" for window in windows)
         rate = self._recipe.tokens_per_s if english else self._recipe.tokens_per_s_other
         limit = min(224, int(rate * speech_s) + self._recipe.tokens_spare)
-        results = model.generate(
+        results = self._model.model.generate(
             view,
             prompts,
             beam_size=1 if temperature else readings,

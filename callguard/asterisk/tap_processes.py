@@ -17,10 +17,10 @@ import struct
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 from callguard.asterisk.taps import PER_ADDRESS, PRESENT_S, TOKEN_S, OnEnd, OnFrames, OnUp, TapServer
 from callguard.model.errors import TapFault
@@ -56,12 +56,11 @@ class _Kind(IntEnum):
     EXPECT = 1
     CLOSE = 2
     READY = 3
-    FAILED = 4
-    UP = 5
-    END = 6
-    FRAMES = 7
-    REFUSED = 8
-    DROPPED = 9
+    UP = 4
+    END = 5
+    FRAMES = 6
+    REFUSED = 7
+    DROPPED = 8
 
 
 def _message(kind: _Kind, number: int = 0, payload: bytes = b"") -> bytes:
@@ -76,20 +75,6 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[tuple[_Kind, 
             yield _Kind(kind), number, await reader.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
-
-
-class Taps(Protocol):
-    """What ``TapServer`` and ``TapProcesses`` have in common; their docstrings say what each does."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def up(self) -> int: ...
-    def port_of(self, token: str) -> int: ...
-    def expect(self, token: str) -> None: ...
-    def close(self, token: str) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -225,10 +210,9 @@ class TapProcesses:
         assert process.child.stdout is not None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_S):
-                async for kind, number, _ in _messages(process.child.stdout):
-                    if kind is _Kind.READY:
-                        process.port = number
-                    break
+                ready = await anext(_messages(process.child.stdout), None)
+                if ready is not None and ready[0] is _Kind.READY:
+                    process.port = ready[1]
         if not process.port:
             await _finish(process)
             raise TapFault("the tap port cannot be opened", code="tap-port", hint="Is another daemon running?")
@@ -259,11 +243,11 @@ class TapProcesses:
         match kind:
             case _Kind.FRAMES:
                 for tap, stamped in _by_tap(payload):
-                    self._heard(process, tap, stamped)
+                    self._pass_on(process, tap, self._on_frames, stamped)
             case _Kind.UP if number in process.taps:
                 process.up.add(number)
                 if self._on_up is not None:
-                    self._on_up(process.taps[number])
+                    self._pass_on(process, number, self._on_up)
             case _Kind.END if number in process.taps:
                 shown = number in process.up
                 token = self._forget(process, number)
@@ -276,12 +260,13 @@ class TapProcesses:
                 self.dropped += number
                 log.warning("tap sound dropped, this process is too slow", extra={"frames": number})
 
-    def _heard(self, process: _Process, number: int, stamped: list[tuple[int, bytes]]) -> None:
+    def _pass_on(self, process: _Process, number: int, listener: Callable[..., None], *told: object) -> None:
+        """A listener that fails harms its own tap only."""
         token = process.taps.get(number)
         if token is None:
             return
         try:
-            self._on_frames(token, stamped)
+            listener(token, *told)
         except Exception:
             log.exception("tap failed")
             process.tell(_Kind.CLOSE, number)
@@ -304,11 +289,9 @@ class TapProcesses:
                 self._ended(token, reason)
 
 
-def tap_server(processes: int, *, on_frames: OnFrames, on_up: OnUp, on_end: OnEnd, host: str, port: int) -> Taps:
-    """One in this process, or ``processes`` of their own."""
-    if processes <= 1:
-        return TapServer(on_frames=on_frames, on_up=on_up, on_end=on_end, host=host, port=port)
-    return TapProcesses(processes=processes, on_frames=on_frames, on_up=on_up, on_end=on_end, host=host, port=port)
+def tap_server(processes: int, **options: Any) -> TapServer | TapProcesses:
+    """One in this process, or ``processes`` of their own. options: those of ``TapServer``."""
+    return TapServer(**options) if processes <= 1 else TapProcesses(processes=processes, **options)
 
 
 async def _finish(process: _Process) -> None:
@@ -418,8 +401,6 @@ async def _serve(asked: dict[str, Any], pipe_bytes: int) -> None:
     try:
         await child.server.start()
     except TapFault:
-        out.write(_message(_Kind.FAILED))
-        out.close()
         return
     child.tell(_Kind.READY, child.server.port)
     async for kind, number, payload in _messages(reader):

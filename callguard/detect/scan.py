@@ -104,13 +104,17 @@ def _other_readings(
     first: tuple[Memory, list[Finding]] | None = None
     for words in heard.others:
         after, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
-        care = any(one.category.is_care for one in found)
-        found = [one for one in found if one.category.is_care or not _brief(one.words, heard.language)]
-        if found and first is None and not care:
+        found = [
+            replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip())
+            for one in found
+            if one.category.is_care or not _brief(one.words, heard.language)
+        ]
+        if any(one.category.is_care for one in found):
+            return after, found
+        if found and first is not None:
+            return first
+        if found:
             first = after, found
-        elif found:
-            after, found = (after, found) if first is None or care else first
-            return after, [replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip()) for one in found]
     return memory, []
 
 

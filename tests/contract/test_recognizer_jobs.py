@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from callguard.asr.scripted import ScriptedRecognizer
 from callguard.bus.jobs import LAST_JOBS, HearingLine, JobSource, hearing_url, nothing_heard
@@ -74,12 +75,6 @@ async def worker_on(url: str, recognizer: ScriptedRecognizer, name: str = "w1") 
     stopping.set()
     await task
     await bus.close()
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not ready():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_a_job_comes_back_with_its_words(url: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from waiting import until
 
-from callguard.asterisk.tap_processes import TapProcesses
-from callguard.asterisk.taps import TapServer
+from callguard.asterisk.tap_processes import tap_server
 from callguard.asterisk.wire import SILENCE
 from callguard.model.errors import TapFault
 
@@ -25,8 +24,7 @@ class Ears:
         self.frames: list[tuple[str, int, bytes]] = []
         self.ends: list[tuple[str, str]] = []
         self.ended = asyncio.Event()
-        make: Any = TapServer if processes == 1 else partial(TapProcesses, processes=processes)
-        self.server: Any = make(on_frames=self._frames, on_end=self._end, **options)
+        self.server: Any = tap_server(processes, on_frames=self._frames, on_end=self._end, **options)
 
     def _frames(self, token: str, stamped: list[tuple[int, bytes]]) -> None:
         self.frames += [(token, at, pcm) for at, pcm in stamped]
@@ -70,12 +68,6 @@ async def refused(reader: asyncio.StreamReader) -> bool:
             return await reader.read(1) == b""
         except ConnectionError:
             return True
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_silence_comes_back_at_once_and_every_20_ms_though_nothing_is_sent(ears: Ears) -> None:

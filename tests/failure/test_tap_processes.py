@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from waiting import until
 
 from callguard.asterisk.tap_processes import TapProcesses
 from callguard.model.errors import TapFault
@@ -49,12 +50,6 @@ class Taps:
         leg.sendall(b"\x01\x00\x10" + uuid.UUID(token).bytes)
         await until(lambda: token in self.ups)
         return token, leg
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def alive(pid: int) -> bool:

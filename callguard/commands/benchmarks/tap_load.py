@@ -17,8 +17,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from callguard.asterisk.tap_processes import TapProcesses
-from callguard.asterisk.taps import TapServer
+from callguard.asterisk.tap_processes import TapProcesses, tap_server
 from callguard.asterisk.wire import SILENCE
 from callguard.commands.benchmarks.hearing import Add
 from callguard.commands.benchmarks.live import HEAD_SOUND, HEAD_UUID, cpu_s
@@ -51,12 +50,7 @@ async def measure_taps(add: Add, *, legs: int, seconds: int, processes: int, say
             listening.put(leg, Frame(leg=leg, at_ms=at_ms, pcm=pcm))
             waits_us.append((now_us - _sent_us(pcm)) % _WRAP_US)
 
-    limit = legs + 64
-    server: TapServer | TapProcesses = (
-        TapProcesses(processes=processes, on_frames=on_frames, per_address=limit, token_s=60)
-        if processes > 1
-        else TapServer(on_frames=on_frames, per_address=limit, token_s=60)
-    )
+    server = tap_server(processes, on_frames=on_frames, per_address=legs + 64, token_s=60)
     await server.start()
     readers = server.pids if isinstance(server, TapProcesses) else []
     tokens = [str(uuid.uuid4()) for _ in range(legs)]
