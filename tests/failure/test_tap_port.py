@@ -199,3 +199,19 @@ async def test_a_listener_that_fails_harms_its_own_tap_only(ears: Ears) -> None:
     assert await ears.reason() == "fault"
     assert ears.server.up == 0
     writer.close()
+
+
+async def test_so_does_one_that_fails_when_a_tap_comes_up(ears: Ears) -> None:
+    def fail(token: str) -> None:
+        raise RuntimeError("listener")
+
+    ears.server._on_up = fail
+    _, bad = await ears.connect(ears.token())
+    assert await ears.reason() == "fault"
+    ears.server._on_up = None
+    good = ears.token()
+    _, writer = await ears.connect(good)
+    writer.write(FRAME)
+    await until(lambda: [token for token, _, _ in ears.frames] == [good])
+    for leg in (bad, writer):
+        leg.close()
