@@ -40,7 +40,7 @@ from callguard.model.ids import CallId, LegId, Role
 from callguard.model.key import Flag, FlaggedBy, Key, SeenBy
 from callguard.model.policy import Policy
 from callguard.model.sound import Level, Overlap
-from callguard.model.words import Transcript
+from callguard.model.words import Readings, Transcript
 from callguard.observe.metrics import Metrics, serve_metrics
 from callguard.policy.callers import is_one_person, is_protected, is_relay
 from callguard.policyfile import load_policy, load_rules
@@ -332,6 +332,7 @@ class Daemon:
         self.listening = Listening(
             self.line,
             on_transcript=self._transcript,
+            on_readings=self._readings,
             on_level=self._level,
             on_overlap=self._overlap,
             on_health=self._hearing_changed,
@@ -395,13 +396,16 @@ class Daemon:
     def _transcript(self, said: Transcript) -> None:
         self._put_by_leg(said.leg, said)
 
+    def _readings(self, readings: Readings) -> None:
+        self._put_by_leg(readings.leg, readings)
+
     def _level(self, level: Level) -> None:
         self._put_by_leg(level.leg, level)
 
     def _overlap(self, overlap: Overlap) -> None:
         self._put_by_leg(overlap.interrupter, overlap)
 
-    def _put_by_leg(self, leg: LegId, event: Transcript | Level | Overlap) -> None:
+    def _put_by_leg(self, leg: LegId, event: Transcript | Readings | Level | Overlap) -> None:
         call = self._by_leg.get(leg)
         if call is not None:
             call.put(event)

@@ -22,8 +22,10 @@ class HearingJob:
     pcm: mono signed 16 bit little-endian at ``rate_hz``.
     start_ms: of the first sample, on the call's clock.
     language: "en", "ja", or "" for "find out".
-    priority: 0 caller, 1 agent.
-    thorough: there is time to seek other readings of last words.
+    priority: 0 caller, 1 agent, 2 what is sought while nobody waits.
+    thorough: there is time to hear last words in a wider window and with the better model.
+    readings: 0 for words. Otherwise other readings of last words are asked for, and they alone: in turn 1 the likeliest
+        ones, in later turns ones drawn at random.
     deadline_ms: wall clock, milliseconds since the epoch; later than that the job is dropped as late.
     """
 
@@ -39,6 +41,7 @@ class HearingJob:
     priority: int
     deadline_ms: int
     thorough: bool = False
+    readings: int = 0
 
 
 class Recognizer(Protocol):

@@ -25,7 +25,7 @@ from callguard.asr.loops import loop_at_end, without_loop
 from callguard.model.errors import RecognizerFault
 from callguard.model.words import Dropped, Hypothesis, Word
 from callguard.ports import HearingJob
-from callguard.speech.agreement import spoken_form
+from callguard.speech.agreement import each_once, spoken_form
 
 FULL_S = 30
 TICK_MS = 20
@@ -40,11 +40,12 @@ class Recipe:
     thorough_s: the shortest window of a thorough job: what is short is heard better in a wider one.
     contexts_s: how much the decoder sees, speech and encoded silence: the first of these that holds the window.
     batch: most windows decoded together.
-    readings: so many other readings are sought of last words whose mean log-probability is below ``certain``, where
-        their job is a thorough one. The words themselves stay those of the one likeliest path: with more paths
-        Whisper's own score favours repetitions (7.4 instead of 6.6 % words wrong with tiny.en).
-    draws: and so many more are drawn at random at ``temperature``. The likeliest paths differ by a word, these by more:
-        of 186 Japanese sentences the abuse is in 137 as first heard, in 151 with the paths, in 159 with both.
+    certain: mean log-probability under which other readings of last words are worth asking for.
+    paths: so many likely readings are sought in the first turn. The words themselves stay those of the one likeliest:
+        with more paths Whisper's own score favours repetitions (7.4 instead of 6.6 % words wrong with tiny.en).
+    draws: and so many are drawn at random at ``temperature`` in each later turn. The likeliest paths differ by a word,
+        these by more: of 186 Japanese sentences the abuse is in 137 as first heard, in 151 with the paths, in 159 with
+        both.
     tokens_per_s, tokens_spare: limit of new tokens by speech, in English. tokens_per_s_other: in other languages; fast
         Japanese takes 12 (one character is up to three tokens), and lost its last words under the English limit.
     unsure: mean log-probability under which a final hearing is repeated in a wider window.
@@ -61,8 +62,8 @@ class Recipe:
     round_s: float = 0.2
     contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
-    readings: int = 5
-    draws: int = 10
+    paths: int = 5
+    draws: int = 5
     temperature: float = 0.4
     certain: float = -0.3
     tokens_per_s: float = 8.0
@@ -158,8 +159,11 @@ class WhisperRecognizer:
                 noise = window.seen.tonal >= 0.5
                 answers[number] = _nothing(job, Dropped.NOISE if noise else Dropped.NO_SPEECH)
         try:
-            for group in self._by_length(windows):
+            for group in self._by_length({n: w for n, w in windows.items() if not w.job.readings}):
                 answers.update(self._hear_group(group))
+            for number, window in windows.items():
+                if window.job.readings:
+                    answers[number] = self._read_otherwise(window)
         except RuntimeError as error:
             raise RecognizerFault("the speech model failed", code="model-failed") from error
         return [answers[number] for number in range(len(jobs))]
@@ -212,31 +216,16 @@ class WhisperRecognizer:
             wide = max(self._context(window.seconds) for window in again.values())
             for number, one in zip(again, self._read(list(again.values()), wide), strict=True):
                 said[number], words[number] = one, self._words(windows[number], one)
-        heard = {number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()}
-        unsure = {
-            number: window
-            for number, window in windows.items()
-            if window.job.final
-            and window.job.thorough
-            and heard[number].words
-            and said[number].score < self._recipe.certain
-        }
-        return heard | self._with_other_readings(unsure, heard)
+        return {number: self._hypothesis(window, said[number], words[number][0]) for number, window in windows.items()}
 
-    def _with_other_readings(self, windows: dict[int, _Window], heard: dict[int, Hypothesis]) -> dict[int, Hypothesis]:
-        """What was heard in these windows, with what else was perhaps said."""
-        if not windows:
-            return {}
-        context = max(self._context(window.seconds) for window in windows.values())
-        some = list(windows.values())
-        view = self._view(some, context)
-        paths = self._decode(some, view, self._recipe.readings)
-        drawn = self._decode(some, view, self._recipe.draws, self._recipe.temperature)
-        more: dict[int, Hypothesis] = {}
-        for (number, window), likely, chance in zip(windows.items(), paths, drawn, strict=True):
-            others = [self._words(window, one)[0] for one in (*likely, *chance)]
-            more[number] = replace(heard[number], others=_unlike(heard[number].words, others))
-        return more
+    def _read_otherwise(self, window: _Window) -> Hypothesis:
+        """What was perhaps said in this window."""
+        view = self._view([window], self._context(window.seconds))
+        likely = window.job.readings == 1
+        count, temperature = (self._recipe.paths, 0.0) if likely else (self._recipe.draws, self._recipe.temperature)
+        [readings] = self._decode([window], view, count, temperature)
+        others = each_once(self._words(window, one)[0] for one in readings)
+        return replace(_nothing(window.job, None), others=others, language=window.language)
 
     def _wider(self, window: _Window, said: _Said, looped: bool) -> float:
         """The window in which these last words are heard again, 0 where they are believed or there is none wider."""
@@ -381,7 +370,12 @@ class WhisperRecognizer:
         if said.no_speech > recipe.no_speech and said.score < recipe.faint:
             return _nothing(job, Dropped.NO_SPEECH)
         told = window.seen.speech_ms >= recipe.language_ms or bool(job.language) or not self.multilingual
-        return replace(_nothing(job, None), words=tuple(words), language=window.language if told else "")
+        return replace(
+            _nothing(job, None),
+            words=tuple(words),
+            language=window.language if told else "",
+            unsure=job.final and said.score < recipe.certain,
+        )
 
 
 def _nothing(job: HearingJob, dropped: Dropped | None) -> Hypothesis:
@@ -392,18 +386,6 @@ def _nothing(job: HearingJob, dropped: Dropped | None) -> Hypothesis:
         final=job.final,
         dropped=dropped,
     )
-
-
-def _unlike(words: Sequence[Word], readings: Sequence[Sequence[Word]]) -> tuple[tuple[Word, ...], ...]:
-    """The readings, each once, without those that say the same as ``words``."""
-    known: dict[str, tuple[Word, ...]] = {_spoken(words): ()}
-    for one in readings:
-        known.setdefault(_spoken(one), tuple(one))
-    return tuple(one for one in known.values() if one)
-
-
-def _spoken(words: Sequence[Word]) -> str:
-    return " ".join(spoken_form(word.text) for word in words)
 
 
 def _with_punctuation(texts: Sequence[str]) -> list[str]:

@@ -1,10 +1,11 @@
 """Hearing jobs over Redis Streams: daemons ask, workers on any machine answer.
 
-Three streams, one consumer group: whole utterances of callers go first, then growing ones, then agents. A job is
-acknowledged together with its reply, so a killed worker's jobs stay pending and another claims them; a reply that
-comes twice meets a question that is gone. Jobs carry sound: the server they pass through must not write to disk (see
-``hearing_url``; an outside server wants ``appendonly no`` and ``save ""``), and each is deleted once answered.
-Deadlines count on the server's clock, so that workers need not agree with daemons about the time.
+Four streams, one consumer group: whole utterances of callers go first, then growing ones, then agents; other readings
+of unsure words are sought while nobody waits, one job at a time. A job is acknowledged together with its reply, so a
+killed worker's jobs stay pending and another claims them; a reply that comes twice meets a question that is gone. Jobs
+carry sound: the server they pass through must not write to disk (see ``hearing_url``; an outside server wants
+``appendonly no`` and ``save ""``), and each is deleted once answered. Deadlines count on the server's clock, so that
+workers need not agree with daemons about the time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from callguard.ports import HearingJob
 LAST_JOBS = Topic(name="callguard:hear:last", carries="callers' whole utterances", keep=600, group="workers")
 GROWING_JOBS = Topic(name="callguard:hear:growing", carries="callers' growing utterances", keep=600, group="workers")
 AGENT_JOBS = Topic(name="callguard:hear:agent", carries="sound of agents to be heard", keep=300, group="workers")
-JOB_TOPICS = (LAST_JOBS, GROWING_JOBS, AGENT_JOBS)
+READING_JOBS = Topic(name="callguard:hear:readings", carries="words to be read otherwise", keep=100, group="workers")
+WORD_TOPICS = (LAST_JOBS, GROWING_JOBS, AGENT_JOBS)
+JOB_TOPICS = (*WORD_TOPICS, READING_JOBS)
 """First served first."""
 
 REPLY_PREFIX = "callguard:heard:"
@@ -51,6 +54,9 @@ WORKERS_KEY = "callguard:workers"
 
 ALIVE_S = 6
 """A worker not seen for this long is gone; it shows itself every two seconds, also while it hears."""
+
+ABANDONED_MS = 10_000
+"""A job that a worker has had for this long without an answer is abandoned, whatever is usual."""
 
 DELIVERIES = 3
 """A job that was taken this often without an answer is given up: it may be what kills the workers."""
@@ -126,7 +132,7 @@ class HearingLine:
             self._open.pop(key, None)
 
     async def _send(self, job: HearingJob) -> None:
-        topic = AGENT_JOBS if job.priority else LAST_JOBS if job.final else GROWING_JOBS
+        topic = _topic(job)
         try:
             async with self._sending:
                 now_ms = await self._server_ms()
@@ -252,17 +258,20 @@ class JobSource:
         """Up to ``batch`` jobs worth hearing, callers first; [] when none came in time. Raises BusFault.
 
         Of growing utterances and of agents no more than half a batch: a caller's last words never wait long for them.
-        Late and superseded jobs are answered here and never returned.
+        Other readings are taken alone, and when there is nothing else. Late and superseded jobs are answered here and
+        never returned.
         """
         try:
             found = await self._claim()
-            for topic in JOB_TOPICS:
+            for topic in WORD_TOPICS:
                 most = self._batch if topic is LAST_JOBS else max(1, self._batch // 2)
                 room = most - len(found)
                 if room > 0:
                     found += await self._fresh({topic.name: ">"}, count=room, block=None)
             if not found:
-                found = await self._fresh(dict.fromkeys((t.name for t in JOB_TOPICS), ">"), count=1, block=wait_ms)
+                found = await self._fresh({READING_JOBS.name: ">"}, count=1, block=None)
+            if not found:
+                found = await self._fresh(dict.fromkeys((t.name for t in WORD_TOPICS), ">"), count=1, block=wait_ms)
             return await self._worth_hearing(found)
         except redis_errors.ResponseError as error:
             if "NOGROUP" in str(error):
@@ -303,12 +312,13 @@ class JobSource:
     async def _claim(self) -> list[Taken]:
         """Jobs that a worker took and did not answer in twice the usual time."""
         now_s = asyncio.get_running_loop().time()
-        if now_s - self._looked_s < 0.25:
+        if now_s - self._looked_s < 0.15:
             return []
         self._looked_s = now_s
-        idle_ms = int(min(max(2 * self.usual_ms, 500.0), 10_000.0))
+        usual_ms = int(min(max(2 * self.usual_ms, 500.0), ABANDONED_MS))
         found: list[Taken] = []
         for topic in JOB_TOPICS:
+            idle_ms = ABANDONED_MS if topic is READING_JOBS else usual_ms
             got = await self._bus.client.xautoclaim(
                 topic.name, topic.group, self.name, min_idle_time=idle_ms, start_id="0-0", count=self._batch
             )
@@ -366,6 +376,14 @@ def _heed_cancel(error: BaseException) -> None:
         raise asyncio.CancelledError from error
 
 
+def _topic(job: HearingJob) -> Topic:
+    if job.readings:
+        return READING_JOBS
+    if job.priority:
+        return AGENT_JOBS
+    return LAST_JOBS if job.final else GROWING_JOBS
+
+
 def nothing_heard(job: HearingJob, why: Dropped) -> Hypothesis:
     """The answer to a job that was not heard."""
     return Hypothesis(
@@ -390,6 +408,7 @@ def _job_fields(job: HearingJob, reply_to: str, now_ms: int) -> Any:
         "language": job.language,
         "final": int(job.final),
         "thorough": int(job.thorough),
+        "readings": job.readings,
         "priority": job.priority,
         "deadline_ms": now_ms + left_ms,
         "reply_to": reply_to,
@@ -410,6 +429,7 @@ def _job(fields: dict[bytes, bytes]) -> tuple[HearingJob, str]:
         language=text["language"],
         final=text["final"] == "1",
         thorough=text.get("thorough") == "1",
+        readings=int(text.get("readings", "0")),
         priority=int(text["priority"]),
         deadline_ms=int(text["deadline_ms"]),
     )
@@ -424,6 +444,7 @@ def _plain(hypothesis: Hypothesis) -> dict[str, Any]:
         "revision": hypothesis.revision,
         "heard_to_ms": hypothesis.heard_to_ms,
         "words": _plain_words(hypothesis.words),
+        "unsure": hypothesis.unsure,
         "others": [_plain_words(words) for words in hypothesis.others],
         "language": hypothesis.language,
         "final": hypothesis.final,
@@ -437,6 +458,7 @@ def _hypothesis(plain: dict[str, Any]) -> Hypothesis:
         revision=int(plain["revision"]),
         heard_to_ms=int(plain["heard_to_ms"]),
         words=_words(plain["words"]),
+        unsure=bool(plain.get("unsure")),
         others=tuple(_words(words) for words in plain.get("others", ())),
         language=str(plain["language"]),
         final=bool(plain["final"]),

@@ -112,6 +112,7 @@ async def replay_tracks(
         listening = Listening(
             line,
             on_transcript=said,
+            on_readings=lambda readings: follow(*judge.hear([readings])),
             on_level=lambda level: follow(*judge.hear([level])),
             on_overlap=lambda overlap: follow(*judge.hear([overlap])),
             steady=True,

@@ -105,7 +105,8 @@ async def serve(
                     if faults >= FAULTS_IN_A_ROW:
                         await source.give(taken, hypotheses)
                         raise
-                source.took((asyncio.get_running_loop().time() - began) * 1000)
+                if not any(job.readings for job in jobs):
+                    source.took((asyncio.get_running_loop().time() - began) * 1000)
                 await source.give(taken, hypotheses)
                 wait_s = 0.05
             except BusFault:

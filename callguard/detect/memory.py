@@ -52,13 +52,14 @@ class Topic:
 class Memory:
     """Empty at the call's start.
 
-    talk_ms: speech so far by leg. loud: (end_ms, decibels above own baseline) of the caller's last loud utterances.
+    tails: ends of a leg's last utterances, newest last. talk_ms: speech so far by leg.
+    loud: (end_ms, decibels above own baseline) of the caller's last loud utterances.
     interruptions: when the caller began while the agent spoke. notice_ms: when the agent last gave notice.
     fired: measures that already made a finding of their own.
     """
 
     told: tuple[Told, ...] = ()
-    tails: Mapping[LegId, Tail] = field(default_factory=lambda: MappingProxyType({}))
+    tails: Mapping[LegId, tuple[Tail, ...]] = field(default_factory=lambda: MappingProxyType({}))
     roles: Mapping[LegId, Role] = field(default_factory=lambda: _NONE)
     talk_ms: Mapping[LegId, int] = field(default_factory=lambda: MappingProxyType({}))
     loud: tuple[tuple[UtteranceId, int, float], ...] = ()

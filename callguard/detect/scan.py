@@ -22,14 +22,16 @@ from callguard.model.ids import LegId, Role
 from callguard.model.key import Elapsed
 from callguard.model.rule import CallFacts
 from callguard.model.sound import Level, Overlap
-from callguard.model.words import Transcript, Word
+from callguard.model.words import Readings, Transcript, Word
 
-Heard = Transcript | Level | Overlap | Elapsed | CallFacts
+Heard = Transcript | Readings | Level | Overlap | Elapsed | CallFacts
 
 TAIL_WORDS = 8
 """Words kept from an utterance's end, for what is said across a pause."""
 TAIL_MS = 3000
 """A pause longer than this ends what was being said."""
+TAILS = 3
+"""Ends of so many utterances are kept: other readings of one come when the next may be over."""
 CLEAR = 0.6
 """Mean probability of the words under a match from which the recognizer's doubt no longer lowers the score."""
 CLIPPED_MUCH = 0.05
@@ -53,6 +55,9 @@ def scan(memory: Memory, events: Iterable[Heard], rules: RuleSet) -> tuple[Memor
         match event:
             case Transcript():
                 memory, found = _transcript(memory, event, rules)
+                findings.extend(found)
+            case Readings():
+                memory, found = _readings(memory, event, rules)
                 findings.extend(found)
             case Level():
                 memory = _level(memory, event)
@@ -84,25 +89,22 @@ def _transcript(memory: Memory, heard: Transcript, rules: RuleSet) -> tuple[Memo
             memory, heard, (*heard.committed, *heard.tentative), spoken, rules, stage=Stage.TENTATIVE
         )
         findings.extend(found)
-    if heard.closed:
-        memory, found = _other_readings(memory, heard, spoken, rules)
-        findings.extend(found)
-        memory = _close(memory, heard)
-    return memory, findings
+    return (_close(memory, heard) if heard.closed else memory), findings
 
 
-def _other_readings(
-    memory: Memory, heard: Transcript, spoken: LanguageRules, rules: RuleSet
-) -> tuple[Memory, list[Finding]]:
+def _readings(memory: Memory, heard: Readings, rules: RuleSet) -> tuple[Memory, list[Finding]]:
     """Where nothing is found in what was likeliest said: what two other readings say, each in its words.
 
     One reading by itself accuses nobody, nor does one word in several; a call for care needs neither. The words told
     are the likelier ones.
     """
+    spoken = rules.languages.get(heard.language)
+    if spoken is None:
+        return memory, []
     if any(told.utterance == heard.utterance and told.stage is Stage.COMMITTED for told in memory.told):
         return memory, []
     first: tuple[Memory, list[Finding]] | None = None
-    for words in heard.others:
+    for words in heard.readings:
         after, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
         found = [
             replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip())
@@ -126,7 +128,7 @@ def _brief(words: str, language: str) -> bool:
 
 def _judge(
     memory: Memory,
-    heard: Transcript,
+    heard: Transcript | Readings,
     words: tuple[Word, ...],
     spoken: LanguageRules,
     rules: RuleSet,
@@ -162,7 +164,7 @@ def _judge(
 
 
 def _finding(
-    heard: Transcript, words: Sequence[Word], match: Match, shift: int, before: Tail | None, stage: Stage
+    heard: Transcript | Readings, words: Sequence[Word], match: Match, shift: int, before: Tail | None, stage: Stage
 ) -> Finding:
     under = _under(words, match.start - shift, match.end - shift)
     start_ms = before.start_ms if before is not None and match.start < shift else under[0].start_ms
@@ -216,11 +218,12 @@ def _already(told: Sequence[Told], new: Told) -> bool:
     )
 
 
-def _tail_of(memory: Memory, heard: Transcript) -> Tail | None:
-    tail = memory.tails.get(heard.leg)
-    if tail is None or tail.utterance == heard.utterance or heard.start_ms - tail.end_ms > TAIL_MS:
+def _tail_of(memory: Memory, heard: Transcript | Readings) -> Tail | None:
+    """The end of the utterance before this one, where it still belongs to what is said now."""
+    earlier = [tail for tail in memory.tails.get(heard.leg, ()) if tail.start_ms < heard.start_ms]
+    if not earlier or heard.start_ms - earlier[-1].end_ms > TAIL_MS:
         return None
-    return tail
+    return earlier[-1]
 
 
 def _open_ended(text: str) -> str:
@@ -242,7 +245,7 @@ def _close(memory: Memory, heard: Transcript) -> Memory:
     spoken_ms = memory.talk_ms.get(heard.leg, 0) + max(0, heard.end_ms - heard.start_ms)
     memory = replace(
         memory,
-        tails=_with(memory.tails, heard.leg, tail),
+        tails=_with(memory.tails, heard.leg, (*memory.tails.get(heard.leg, ()), tail)[-TAILS:]),
         talk_ms=_with(memory.talk_ms, heard.leg, spoken_ms),
     )
     return _topic(memory, heard) if heard.role is Role.CALLER else memory

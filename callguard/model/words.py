@@ -42,7 +42,8 @@ class Hypothesis:
     heard_to_ms: end of the sound that was heard, on the call's clock.
     final: heard after the utterance was closed.
     dropped: why words are missing, None where nothing was dropped.
-    others: what else the same sound may have said, likelier first. Only of thorough hearings.
+    unsure: these last words are so little sure that other readings are worth asking for.
+    others: what the sound may have said, each reading once, likelier first. Only of jobs that ask for readings.
     """
 
     utterance: UtteranceId
@@ -52,6 +53,7 @@ class Hypothesis:
     language: str = ""
     final: bool = False
     dropped: Dropped | None = None
+    unsure: bool = False
     others: tuple[tuple[Word, ...], ...] = ()
 
 
@@ -60,7 +62,6 @@ class Transcript:
     """What one utterance says so far: committed words never change, the tentative tail may.
 
     revision: of the hypothesis last agreed with.
-    others: other readings of the whole utterance, once it is closed.
     """
 
     utterance: UtteranceId
@@ -73,7 +74,6 @@ class Transcript:
     tentative: tuple[Word, ...] = ()
     revision: int = 0
     closed: bool = False
-    others: tuple[tuple[Word, ...], ...] = ()
 
     @property
     def text(self) -> str:
@@ -84,3 +84,19 @@ class Transcript:
     def tail(self) -> str:
         """Tentative words as one line."""
         return "".join(word.text for word in self.tentative).strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What the sound of a closed utterance may have said besides. Comes after its words, which it never changes.
+
+    readings: each once, likelier first; the likeliest may be what was transcribed.
+    """
+
+    utterance: UtteranceId
+    leg: LegId
+    role: Role
+    start_ms: int
+    end_ms: int
+    language: str
+    readings: tuple[tuple[Word, ...], ...]

@@ -68,7 +68,7 @@ from callguard.model.ids import CallId, CaseId, LegId, Role
 from callguard.model.key import Flag, FlaggedBy, KeyPress, SeenBy
 from callguard.model.policy import Policy
 from callguard.model.sound import Frame, Level, Overlap
-from callguard.model.words import Transcript
+from callguard.model.words import Readings, Transcript
 from callguard.ports import Done, Second, SecondOpinion, Switchboard
 from callguard.session import records
 from callguard.session.evidence import Desk, Evidence
@@ -167,6 +167,7 @@ class Asked:
 Event = (
     CallNews
     | Transcript
+    | Readings
     | Level
     | Overlap
     | Asked
@@ -325,7 +326,7 @@ class GuardedCall:
         match event:
             case Transcript():
                 await self._words(event)
-            case Level() | Overlap():
+            case Readings() | Level() | Overlap():
                 await self._follow(*self.judge.hear([event]))
             case Asked():
                 await self._press(event)
@@ -544,7 +545,7 @@ class GuardedCall:
     async def _empty_inbox(self) -> None:
         while not self._inbox.empty():
             event = self._inbox.get_nowait()
-            if isinstance(event, Transcript | Level | Overlap | Asked | Outcome | BoardOrder | Approval):
+            if isinstance(event, Transcript | Readings | Level | Overlap | Asked | Outcome | BoardOrder | Approval):
                 with contextlib.suppress(StoreFault):
                     await self._take(event)
 

@@ -3,8 +3,9 @@
 Each leg has its detector, its short memory and its segmenter. A growing utterance is heard again each time it has
 grown by one step, and once more at a pause; when no speech follows that pause, what was heard there is the last word,
 and it is there when the utterance closes. Never more than one hearing of growing words is under way a leg.
-Under load other readings of a caller's last words are no longer sought, then the step grows, then only callers are
-heard, then we say that we are not listening: delay is bounded, and never silent.
+What else unsure last words of a caller may have been is asked for after them, in turns, while nobody waits. Under load
+that goes first, then the step grows, then only callers are heard, then we say that we are not listening: delay is
+bounded, and never silent.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from callguard.audio.wav import frames_of
 from callguard.model.errors import CallguardError
 from callguard.model.ids import CallId, LegId, Role, UtteranceId
 from callguard.model.sound import FRAME_MS, RATE_HZ, Frame, Level, Overlap, Utterance
-from callguard.model.words import Dropped, Hypothesis, Transcript
+from callguard.model.words import Dropped, Hypothesis, Readings, Transcript, Word
 from callguard.ports import HearingJob
-from callguard.speech.agreement import agree
+from callguard.speech.agreement import agree, each_once
 from callguard.speech.segmenter import Cut, Segmenter
 
 
@@ -61,6 +62,8 @@ class Pace:
     give_up: so many hearings in a row without a reply, and we say that we are not listening.
     probe_ms: while not listening, one hearing in this time is still tried.
     grace_ms: a job is also given up when nothing came this long after its deadline.
+    turns: so often other readings of an utterance are asked for. Each turn is short, so that words never wait long
+        behind one.
     """
 
     step_ms: int = 1000
@@ -72,6 +75,7 @@ class Pace:
     give_up: int = 4
     probe_ms: int = 1000
     grace_ms: int = 1000
+    turns: int = 3
 
 
 MEMORY_MS = 20_000
@@ -88,7 +92,7 @@ STALLED_MS = 700
 hold back that much."""
 
 AT_LEISURE = 2
-"""So many hearings under way leave no time for thorough ones."""
+"""So many hearings under way leave no time for thorough ones, and so many utterances at most are read otherwise."""
 
 LEVELS_KEPT = 30
 LEVEL_AFTER = 2
@@ -103,7 +107,7 @@ class _Said:
     """One utterance on its way.
 
     whole_to_ms: end of the speech that the hearing at the newest pause held, -1 before any; whole: what it heard.
-    closed_to_ms: where the utterance was closed, -1 while it grows.
+    closed_to_ms: where the utterance was closed, -1 while it grows. last: the newest job of last words.
     """
 
     transcript: Transcript
@@ -114,6 +118,7 @@ class _Said:
     whole_to_ms: int = -1
     whole: Hypothesis | None = None
     closed_to_ms: int = -1
+    last: HearingJob | None = None
 
 
 @dataclass(slots=True)
@@ -137,6 +142,7 @@ class Listening:
     """All legs of one daemon (or one shard of it). Every callback runs in the event loop and must be quick.
 
     line: where hearings go.
+    on_readings: told what closed utterances may have said besides; without it nobody is asked.
     steady: do not adapt to the speed of replies; for replaying files, where results must not depend on the machine.
     counts: hearings asked, replied and dropped by reason, since the start.
     """
@@ -146,6 +152,7 @@ class Listening:
         line: JobLine,
         *,
         on_transcript: Callable[[Transcript], None],
+        on_readings: Callable[[Readings], None] | None = None,
         on_level: Callable[[Level], None] | None = None,
         on_overlap: Callable[[Overlap], None] | None = None,
         on_health: Callable[[Hearing], None] | None = None,
@@ -155,14 +162,16 @@ class Listening:
         steady: bool = False,
     ) -> None:
         self._line = line
-        self._on_transcript = on_transcript
+        self._on_transcript, self._on_readings = on_transcript, on_readings
         self._on_level, self._on_overlap, self._on_health = on_level, on_overlap, on_health
         self._pace = pace or Pace()
         self._cut, self._vad_mode, self._steady = cut, vad_mode, steady
         self._ears: dict[LegId, _Ear] = {}
         self._calls: dict[CallId, list[_Ear]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reading: set[asyncio.Task[None]] = set()
         self._asked_by: Counter[CallId] = Counter()
+        self._waiting = 0
         self._stretch = 1.0
         self._unheard = 0
         self._callers_only = False
@@ -173,7 +182,7 @@ class Listening:
     @property
     def pending(self) -> int:
         """Hearings under way."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._reading)
 
     def pending_of(self, call: CallId) -> int:
         """Hearings of this call under way."""
@@ -187,7 +196,7 @@ class Listening:
     @property
     def _at_leisure(self) -> bool:
         """Whether a hearing may take its time. The first thing to go: in the moment that others wait as well."""
-        return self._steady or (self._stretch <= 1.0 and len(self._tasks) < AT_LEISURE)
+        return self._steady or (self._stretch <= 1.0 and self._waiting < AT_LEISURE)
 
     def open_leg(self, call: CallId, leg: LegId, *, role: Role, language: str) -> None:
         """Begin to listen to a leg. language: "en", "ja", or "" for "find out"."""
@@ -252,8 +261,8 @@ class Listening:
 
     async def settle(self) -> None:
         """Wait until no hearing is under way."""
-        while self._tasks:
-            await asyncio.gather(*list(self._tasks), return_exceptions=True)
+        while self.pending:
+            await asyncio.gather(*self._tasks, *self._reading, return_exceptions=True)
 
     async def drain(self) -> None:
         """Close every leg and wait for the last words."""
@@ -298,7 +307,7 @@ class Listening:
         said.closed_to_ms = utterance.end_ms
         if said.whole_to_ms == ear.segmenter.spoke_ms and (said.whole is None or not _unheard(said.whole)):
             if said.whole is not None:
-                self._settle(said, said.whole)
+                self._settle(ear, said, said.whole)
         elif self._may_ask(ear):
             self._ask(ear, said, utterance.end_ms, final=True)
         else:
@@ -332,6 +341,9 @@ class Listening:
             deadline_ms=int(time.time() * 1000) + self._pace.deadline_ms,
         )
         said.in_flight += 1
+        self._waiting += 1
+        if final:
+            said.last = job
         self._asked_by[ear.call] += 1
         self.counts["asked"] += 1
         task = asyncio.get_running_loop().create_task(self._hear(ear, said, job))
@@ -349,9 +361,8 @@ class Listening:
                 tries += 1
         finally:
             said.in_flight -= 1
-            self._asked_by[ear.call] -= 1
-            if not self._asked_by[ear.call]:
-                del self._asked_by[ear.call]
+            self._waiting -= 1
+            self._answered(ear.call)
         self._apply(ear, said, hypothesis)
 
     def _worth_another(self, hypothesis: Hypothesis, tries: int) -> bool:
@@ -360,25 +371,35 @@ class Listening:
         return failed and tries < FLUSH_TRIES and not self._steady and self.state is not Hearing.NOT_LISTENING
 
     async def _one(self, job: HearingJob) -> Hypothesis:
+        clock = asyncio.get_running_loop().time
+        asked_s = clock()
+        hypothesis = await self._reply(job)
+        if not self._steady:
+            self._weigh((clock() - asked_s) * 1000, hypothesis)
+        return hypothesis
+
+    async def _reply(self, job: HearingJob) -> Hypothesis:
         nothing = Hypothesis(
             utterance=job.utterance,
             revision=job.revision,
             heard_to_ms=job.start_ms + len(job.pcm) * 500 // job.rate_hz,
             final=job.final,
         )
-        clock = asyncio.get_running_loop().time
-        asked_s = clock()
+        patience_s = None if self._steady else (self._pace.deadline_ms + self._pace.grace_ms) / 1000
         try:
-            if self._steady:
+            async with asyncio.timeout(patience_s):
                 return await self._line.hear(job)
-            async with asyncio.timeout((self._pace.deadline_ms + self._pace.grace_ms) / 1000):
-                hypothesis = await self._line.hear(job)
         except TimeoutError:
-            hypothesis = replace(nothing, dropped=Dropped.LATE)
+            return replace(nothing, dropped=Dropped.LATE)
         except CallguardError:
-            hypothesis = replace(nothing, dropped=Dropped.FAULT)
-        self._weigh((clock() - asked_s) * 1000, hypothesis)
-        return hypothesis
+            if self._steady:
+                raise
+            return replace(nothing, dropped=Dropped.FAULT)
+
+    def _answered(self, call: CallId) -> None:
+        self._asked_by[call] -= 1
+        if not self._asked_by[call]:
+            del self._asked_by[call]
 
     def _apply(self, ear: _Ear, said: _Said, hypothesis: Hypothesis) -> None:
         self._count(ear, said, hypothesis)
@@ -386,12 +407,12 @@ class Listening:
         if newest and hypothesis.final and said.closed_to_ms < 0:
             said.whole = hypothesis
         last_word = newest and said.closed_to_ms >= 0
-        self._take(said, hypothesis if last_word else replace(hypothesis, final=False))
+        self._take(ear, said, hypothesis if last_word else replace(hypothesis, final=False))
 
-    def _settle(self, said: _Said, whole: Hypothesis) -> None:
+    def _settle(self, ear: _Ear, said: _Said, whole: Hypothesis) -> None:
         """What was heard at the pause was all there was."""
         said.asked += 1
-        self._take(said, replace(whole, revision=said.asked, heard_to_ms=said.closed_to_ms))
+        self._take(ear, said, replace(whole, revision=said.asked, heard_to_ms=said.closed_to_ms))
 
     def _count(self, ear: _Ear, said: _Said, hypothesis: Hypothesis) -> None:
         if hypothesis.dropped is None:
@@ -404,11 +425,56 @@ class Listening:
             if hypothesis.dropped in (Dropped.NOISE, Dropped.NO_SPEECH, Dropped.REPETITIVE):
                 said.noise += 1
 
-    def _take(self, said: _Said, hypothesis: Hypothesis) -> None:
+    def _take(self, ear: _Ear, said: _Said, hypothesis: Hypothesis) -> None:
         before = said.transcript
         after = agree(before, hypothesis)
-        if after is not before:
-            self._publish(said, after)
+        if after is before:
+            return
+        self._publish(said, after)
+        if after.closed and hypothesis.unsure:
+            self._seek(ear, said)
+
+    def _seek(self, ear: _Ear, said: _Said) -> None:
+        """Ask what a caller's unsure last words may have been, where somebody wants to know and nobody waits."""
+        tell, job, closed = self._on_readings, said.last, said.transcript
+        if tell is None or job is None or ear.role is not Role.CALLER or not closed.language:
+            return
+        if not self._at_leisure or len(self._reading) >= AT_LEISURE:
+            self.counts["readings-forgone"] += 1
+            return
+        job = replace(job, revision=said.asked, thorough=True, priority=2, language=closed.language)
+        self._asked_by[ear.call] += 1
+        task = asyncio.get_running_loop().create_task(self._read_otherwise(job, closed, tell))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _read_otherwise(self, job: HearingJob, closed: Transcript, tell: Callable[[Readings], None]) -> None:
+        readings: tuple[tuple[Word, ...], ...] = ()
+        try:
+            for turn in range(1, self._pace.turns + 1):
+                if not self._at_leisure:
+                    return
+                deadline_ms = int(time.time() * 1000) + self._pace.deadline_ms
+                self.counts["readings-asked"] += 1
+                more = await self._reply(
+                    replace(job, readings=turn, revision=job.revision + turn, deadline_ms=deadline_ms)
+                )
+                if more.dropped is not None:
+                    return
+                readings = each_once((*readings, *more.others))
+                tell(
+                    Readings(
+                        utterance=closed.utterance,
+                        leg=closed.leg,
+                        role=closed.role,
+                        start_ms=closed.start_ms,
+                        end_ms=closed.end_ms,
+                        language=closed.language,
+                        readings=readings,
+                    )
+                )
+        finally:
+            self._answered(job.call)
 
     def _publish(self, said: _Said, transcript: Transcript) -> None:
         changed = (transcript.committed, transcript.tentative, transcript.closed) != (

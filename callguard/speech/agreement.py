@@ -7,7 +7,7 @@ Committed words never change and never go away. A hearing that comes late, twice
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from callguard.model.words import Hypothesis, Transcript, Word
@@ -35,7 +35,6 @@ def agree(transcript: Transcript, hypothesis: Hypothesis) -> Transcript:
         committed=transcript.committed + tuple(_after(transcript.committed, fresh[:count])),
         tentative=tuple(fresh[count:]),
         closed=hypothesis.final,
-        others=hypothesis.others if hypothesis.final else (),
     )
 
 
@@ -43,6 +42,14 @@ def spoken_form(text: str) -> str:
     """A word as far as two hearings must agree on it: no case, no width, no punctuation."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(char for char in folded if not unicodedata.category(char).startswith(("P", "Z", "C")))
+
+
+def each_once(readings: Iterable[Sequence[Word]]) -> tuple[tuple[Word, ...], ...]:
+    """Readings of one sound without empty ones and those that say the same as an earlier one."""
+    known: dict[str, tuple[Word, ...]] = {}
+    for one in readings:
+        known.setdefault(" ".join(spoken_form(word.text) for word in one), tuple(one))
+    return tuple(one for one in known.values() if one)
 
 
 def _shared(before: Sequence[Word], now: Sequence[Word]) -> int:

@@ -88,11 +88,11 @@ async def test_other_readings_come_back_as_they_were(url: str) -> None:
     class Doubtful(ScriptedRecognizer):
         def hear(self, jobs: Sequence[HearingJob]) -> list[Hypothesis]:
             heard = super().hear(jobs)
-            return [replace(one, others=(one.words[:1], one.words[1:])) for one in heard]
+            return [replace(one, unsure=True, others=(one.words[:1], one.words[1:])) for one in heard]
 
     async with worker_on(url, Doubtful(lambda _: SCRIPT)), line_on(url) as line:
         got = await line.hear(job(1))
-    assert got.others == (got.words[:1], got.words[1:])
+    assert got.others == (got.words[:1], got.words[1:]) and got.unsure
 
 
 async def test_many_jobs_over_two_workers_are_each_heard_once(url: str) -> None:
@@ -146,6 +146,30 @@ async def test_callers_go_first(url: str) -> None:
         await source.give(taken, recognizer.hear([one.job for one in taken]))
         while rest := await source.take():
             await source.give(rest, recognizer.hear([one.job for one in rest]))
+        await asyncio.gather(*asked)
+    await bus.close()
+
+
+async def test_other_readings_are_sought_last_one_at_a_time_and_not_claimed_while_they_may_be_under_way(
+    url: str,
+) -> None:
+    bus = Bus(url)
+    source, second = JobSource(bus, name="w1"), JobSource(bus, name="w2")
+    await source.start()
+    async with line_on(url) as line:
+        readings = [replace(job(n), readings=1, priority=2) for n in range(2)]
+        asked = [asyncio.create_task(line.hear(one)) for one in [*readings, job(7), job(8, priority=1)]]
+        await until(lambda: line.counts["asked"] == 4)
+        taken = await source.take()
+        assert [one.job.utterance for one in taken] == ["l/7", "l/8"], "words of both sides go before"
+        await source.give(taken, [nothing_heard(one.job, Dropped.NO_SPEECH) for one in taken])
+        held = await source.take()
+        assert [one.job.readings for one in held] == [1], "alone, so that words wait for one at most"
+        await asyncio.sleep(2 * source.usual_ms / 1000 + 0.3)
+        other = await second.take(wait_ms=10)
+        assert {one.job.utterance for one in (*held, *other)} == {"l/0", "l/1"}
+        assert not second.counts["claimed"]
+        await source.give([*held, *other], [nothing_heard(one.job, Dropped.NO_SPEECH) for one in (*held, *other)])
         await asyncio.gather(*asked)
     await bus.close()
 

@@ -18,6 +18,7 @@ from callguard.audio.wav import through_ulaw, to_pcm
 from callguard.model.ids import CallId, LegId, UtteranceId
 from callguard.ports import HearingJob
 from callguard.sandbox.house import sandbox_dir
+from callguard.speech.agreement import each_once
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what the voices are built on
 
@@ -66,23 +67,35 @@ def test_together_they_are_heard_as_well() -> None:
 
 
 def _unsure() -> HearingJob:
-    return next(job for job in (spoken(*row[:3]) for row in SPOKEN) if recognizer().hear([job])[0].others)
+    """The one of which the model is least sure; the voices say each a little differently every time."""
+    jobs = [spoken(*row[:3]) for row in SPOKEN]
+    heard = recognizer().hear(jobs)
+    assert any(one.unsure for one in heard)
+    return min(zip(jobs, heard, strict=True), key=lambda pair: pair[1].words[0].probability)[0]
 
 
 def test_what_nobody_is_sure_of_has_other_readings_that_differ() -> None:
-    [heard] = recognizer().hear([_unsure()])
-    assert heard.others
-    said = ["".join(word.text for word in words) for words in (heard.words, *heard.others)]
-    assert 3 <= len(said) == len(set(said)) <= 16
-    assert all(words[0].start_ms >= 0 and words[-1].end_ms <= heard.heard_to_ms for words in heard.others)
+    """Words alone and readings alone, in one batch; the later turns are drawn anew."""
+    job = _unsure()
+    words, *turns = recognizer().hear([job, *(replace(job, readings=turn) for turn in (1, 2, 3))])
+    assert words.words and words.unsure and not words.others
+    for heard in turns:
+        assert not heard.words and not heard.unsure and heard.language == job.language
+        said = ["".join(word.text for word in one) for one in heard.others]
+        assert 1 <= len(said) == len(set(said)) <= 5
+        assert all(one[0].start_ms >= 0 and one[-1].end_ms <= heard.heard_to_ms for one in heard.others)
+    assert len(turns[0].others) >= 3
+    assert len(each_once(one for heard in turns for one in heard.others)) > len(turns[0].others)
 
 
-def test_growing_words_and_those_for_which_there_is_no_time_are_read_once() -> None:
-    unsure = _unsure()
-    [growing] = recognizer().hear([replace(unsure, final=False)])
-    assert growing.words and not growing.others
-    [hasty] = recognizer().hear([replace(unsure, thorough=False)])
-    assert hasty.words and not hasty.others
+def test_growing_words_are_never_called_unsure() -> None:
+    [growing] = recognizer().hear([replace(_unsure(), final=False)])
+    assert growing.words and not growing.unsure
+
+
+def test_no_speech_has_no_readings() -> None:
+    [heard] = recognizer().hear([replace(_unsure(), pcm=bytes(32_000), readings=1)])
+    assert heard.dropped and not heard.others
 
 
 def test_short_last_words_are_given_a_wider_window_where_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ async def _run(line: HearingLine, clips: list[Clip], *, calls: int, seconds: int
     def on_transcript(transcript: Transcript) -> None:
         heard[str(transcript.leg)].append((time.monotonic() * 1000, transcript))
 
-    listening = Listening(line, on_transcript=on_transcript)
+    listening = Listening(line, on_transcript=on_transcript, on_readings=lambda _: None)
 
     def on_frames(token: str, frames: list[tuple[int, bytes]]) -> None:
         leg = LegId(token)

@@ -81,7 +81,14 @@ async def _hear(sentence: Sentence, file: Path, guard: Guard, line: LocalLine) -
     call = CallId(sentence.id)
     judge.learn(CallFacts(call=call, queue="", language=sentence.language, number_known=False))
     ignore: Callable[[object], None] = lambda _: None  # noqa: E731 - measures beyond words are not asked for here
-    listening = Listening(line, on_transcript=said, on_level=ignore, on_overlap=ignore, steady=True)
+    listening = Listening(
+        line,
+        on_transcript=said,
+        on_readings=lambda readings: found.extend(judge.hear([readings])[0]),
+        on_level=ignore,
+        on_overlap=ignore,
+        steady=True,
+    )
     tracks = {LegId("caller"): (Role.CALLER, read_tracks(file)[0])}
     await hear_files(listening, call, tracks, language=sentence.language, on_time=lambda at_ms: None)
     return Judged(sentence=sentence, verdict=_verdict(found), heard=" ".join(heard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from callguard.model.ids import LegId, Role, UtteranceId
-from callguard.model.words import Transcript, Word
+from callguard.model.words import Readings, Transcript, Word
 
 SURE = 0.95
 
@@ -20,8 +20,8 @@ def words(text: str, probability: float = SURE, *, unsure: Mapping[str, float] |
     )
 
 
-def utterance(said: tuple[Word, ...], *others: tuple[Word, ...]) -> Transcript:
-    """A closed English utterance of the caller, with the other readings of it."""
+def utterance(said: tuple[Word, ...]) -> Transcript:
+    """A closed English utterance of the caller."""
     return Transcript(
         utterance=UtteranceId("1700000000.1-1"),
         leg=LegId("1700000000.1"),
@@ -31,5 +31,17 @@ def utterance(said: tuple[Word, ...], *others: tuple[Word, ...]) -> Transcript:
         language="en",
         committed=said,
         closed=True,
-        others=others,
+    )
+
+
+def readings(closed: Transcript, *others: tuple[Word, ...]) -> Readings:
+    """What else the sound of this utterance may have said."""
+    return Readings(
+        utterance=closed.utterance,
+        leg=closed.leg,
+        role=closed.role,
+        start_ms=closed.start_ms,
+        end_ms=closed.end_ms,
+        language=closed.language,
+        readings=others,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from heard import utterance, words
+from heard import readings, utterance, words
 
 from callguard.detect.rules import RuleSet
 from callguard.detect.scan import IN_ANOTHER_READING, OTHER_READING, Memory, scan
 from callguard.model.finding import Finding, Stage
-from callguard.model.words import Word
+from callguard.model.ids import UtteranceId
+from callguard.model.words import Transcript, Word
 from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
@@ -21,7 +22,8 @@ def rules() -> RuleSet:
 
 
 def findings(said: str, others: list[tuple[Word, ...]], rules: RuleSet) -> list[Finding]:
-    return scan(Memory(), [utterance(words(said), *others)], rules)[1]
+    closed = utterance(words(said))
+    return scan(Memory(), [closed, readings(closed, *others)], rules)[1]
 
 
 def test_other_readings_are_found_and_say_so(rules: RuleSet) -> None:
@@ -61,7 +63,8 @@ def test_one_word_in_several_other_readings_accuses_nobody_in_japanese() -> None
 
     def found(*others: str) -> list[Finding]:
         first, *rest = (tuple(replace(word, text=word.text.strip()) for word in words(text)) for text in others)
-        return scan(Memory(), [replace(utterance(first, *rest), language="ja")], japanese)[1]
+        closed = replace(utterance(first), language="ja")
+        return scan(Memory(), [closed, readings(closed, *rest)], japanese)[1]
 
     assert found("死ね")
     assert not found("しめ", "死ね", "そう 死ね", "え 死ね")
@@ -74,3 +77,31 @@ def test_care_is_found_in_another_reading(rules: RuleSet) -> None:
     assert found.category.is_care
     others = [words("you are a moron"), words("she is not breathing please help")]
     assert all(found.category.is_care for found in findings("she is not breeding", others, rules))
+
+
+def test_readings_that_come_in_turns_are_weighed_together_and_told_once(rules: RuleSet) -> None:
+    closed = utterance(words("you are in the morning"))
+    turns = [words("you are a moron")], [words("you are a moron"), words("well you are an idiot")]
+    memory, found = scan(Memory(), [closed, readings(closed, *turns[0])], rules)
+    assert not found
+    memory, found = scan(memory, [readings(closed, *turns[1])], rules)
+    assert [one.words for one in found] == [findings("you are a moron", [], rules)[0].words]
+    assert not scan(memory, [readings(closed, *turns[1])], rules)[1]
+
+
+def test_what_was_said_before_a_pause_belongs_to_another_reading_even_when_the_next_sentence_is_over(
+    rules: RuleSet,
+) -> None:
+    def at(start_ms: int, text: str) -> Transcript:
+        said = utterance(
+            tuple(replace(w, start_ms=w.start_ms + start_ms, end_ms=w.end_ms + start_ms) for w in words(text))
+        )
+        end_ms = start_ms + said.end_ms
+        return replace(said, utterance=UtteranceId(f"u-{start_ms}"), start_ms=start_ms, end_ms=end_ms)
+
+    first, second, third = at(0, "i am going to"), at(2000, "till you"), at(4000, "tomorrow morning")
+    others = [at(2000, text).committed for text in ("kill you", "kill you yeah")]
+    memory, found = scan(Memory(), [first, second, third], rules)
+    assert not found
+    found = scan(memory, [readings(second, *others)], rules)[1]
+    assert (0, second.utterance) in [(threat.start_ms, threat.utterance) for threat in found]

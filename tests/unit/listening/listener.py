@@ -9,7 +9,7 @@ import numpy as np
 
 from callguard.model.ids import CallId, LegId
 from callguard.model.sound import Level, Overlap
-from callguard.model.words import Dropped, Hypothesis, Transcript, Word
+from callguard.model.words import Dropped, Hypothesis, Readings, Transcript, Word
 from callguard.ports import HearingJob
 from callguard.session.listening import Hearing, Listening
 
@@ -36,6 +36,7 @@ class Ears:
 
     def __init__(self, hear: Callable[[HearingJob], Awaitable[Hypothesis]] | None = None, **more: object) -> None:
         self.said: list[Transcript] = []
+        self.readings: list[Readings] = []
         self.levels: list[Level] = []
         self.overlaps: list[Overlap] = []
         self.health: list[Hearing] = []
@@ -44,6 +45,7 @@ class Ears:
         self.listening = Listening(
             self,
             on_transcript=self.said.append,
+            on_readings=self.readings.append,
             on_level=self.levels.append,
             on_overlap=self.overlaps.append,
             on_health=self.health.append,

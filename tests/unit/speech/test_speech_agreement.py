@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard.model.ids import LegId, Role, UtteranceId
 from callguard.model.words import Dropped, Hypothesis, Transcript, Word
-from callguard.speech.agreement import agree
+from callguard.speech.agreement import agree, each_once
 
 UTTERANCE = UtteranceId("1700000000.1/1")
 EMPTY = Transcript(utterance=UTTERANCE, leg=LegId("1700000000.1"), role=Role.CALLER, start_ms=0, end_ms=0)
@@ -89,13 +87,10 @@ SENTENCES = st.lists(st.sampled_from(["you", "are", "a", "so", "not", "stupid", 
 )
 
 
-def test_other_readings_come_with_the_last_word_alone() -> None:
-    other = heard(1, "this is the hand").words
-    growing = replace(heard(1, "this is"), others=(other,))
-    last = replace(heard(2, "this is the end", final=True), others=(other,))
-    assert after(growing).others == ()
-    assert after(growing, last).others == (other,)
-    assert after(growing, replace(last, dropped=Dropped.DOUBTFUL, words=())).others == ()
+def test_readings_are_kept_once_whatever_their_case_and_marks_and_empty_ones_are_not() -> None:
+    readings = [heard(1, text).words for text in ("This is the end.", "", "this is the hand", "this is the end")]
+    assert each_once(readings) == (readings[0], readings[2])
+    assert each_once([]) == ()
 
 
 @given(texts=st.lists(SENTENCES, min_size=1, max_size=7), final=st.booleans())
