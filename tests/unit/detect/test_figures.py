@@ -18,7 +18,7 @@ from callguard.shipped import shipped
 
 SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
 READ = [("en", name) for name in ("examples", *"abcdefgjklmnopqrtuvwxy")] + [
-    ("ja", name) for name in ("examples", *"abcdeghijklmnopqrstv")
+    ("ja", name) for name in ("examples", *"abcdeghijklmnopqrstvw")
 ]
 
 
