@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 ALIVE_EVERY_S = 2.0
+NICENESS = 10
+"""Calls, keys and taps of the same machine go before the hearing of words: see nice(2)."""
 FAULTS_IN_A_ROW = 5
 """After so many failed batches the worker ends; what starts it again (systemd, the daemon) gives it a fresh model."""
 
@@ -36,7 +38,7 @@ def worker(
     batch: Annotated[int, typer.Option(min=1, max=64, help="Most utterances decoded together.")] = 8,
     config: Annotated[Path | None, typer.Option("--settings", "--config", help="Settings file.")] = None,
 ) -> None:
-    """Hear until told to stop. SIGTERM: finish what is in hand, then go."""
+    """Hear until told to stop, at low priority. SIGTERM: finish what is in hand, then go."""
     from callguard.asr import load_recognizer
     from callguard.bus.jobs import hearing_url
     from callguard.config import load_settings
@@ -60,6 +62,8 @@ async def _run(url: str, hear: Callable[[Sequence[HearingJob]], list[Hypothesis]
     from callguard.bus.jobs import JobSource
     from callguard.bus.link import Bus
 
+    with contextlib.suppress(OSError):
+        os.nice(max(0, NICENESS - os.nice(0)))
     bus = Bus(url)
     source = JobSource(bus, name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}", batch=batch)
     stopping = asyncio.Event()

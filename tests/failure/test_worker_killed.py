@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -68,6 +69,7 @@ async def test_the_jobs_of_a_killed_worker_are_heard_by_the_other(url: str) -> N
     await line.start()
     doomed = await start(url, 0.5)
     await up(line, 1)
+    assert os.getpriority(os.PRIO_PROCESS, doomed.pid) >= 10, "what carries the call goes first"
     asked = [asyncio.create_task(line.hear(job(n))) for n in range(4)]
     async with asyncio.timeout(10):
         while (await bus.client.xpending(LAST_JOBS.name, "workers"))["pending"] == 0:  # noqa: ASYNC110
