@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +18,7 @@ from callguard.asr.whisper import WhisperRecognizer
 from callguard.commands.benchmarks.sentences import Clip, recorded, spoken, words_of
 from callguard.model.ids import CallId, LegId, UtteranceId
 from callguard.ports import HearingJob
+from callguard.session.listening import Pace
 
 PEER = "faster-whisper transcribe"
 SHORT_WORDS = 4
@@ -45,8 +48,10 @@ def measure_asr(
     seconds = sum(clip.ms for clip in picked) / 1000
     say(f"{len(picked)} utterances, {seconds:.0f} s of sound, model {model}")
     folder = ensure_model(model, model_dir=cache / "models")
-    ours_text, ours_s = _ours(folder, picked, thorough=True)
-    busy_text, busy_s = _ours(folder, picked, thorough=False)
+    recognizer = WhisperRecognizer(folder)
+    ours_text, ours_s, unsure = _ours(recognizer, picked, thorough=True)
+    busy_text, busy_s, _ = _ours(recognizer, picked, thorough=False)
+    turns_s = _read_otherwise(recognizer, [_job(n, picked[n], thorough=True) for n in unsure])
     peer_text, peer_s = _peer(folder, picked)
     synthetic = range(len(picked) - len(human))
     short = [n for n, clip in enumerate(picked) if len(words_of(clip.text)) <= SHORT_WORDS]
@@ -65,6 +70,10 @@ def measure_asr(
     for name, used_s in (("", ours_s), (BUSY, busy_s)):
         add(f"CPU time over sound{name}", used_s / seconds, "", peer_s / seconds, PEER)
         add(f"CPU time an utterance{name}", 1000 * used_s / len(picked), "ms", 1000 * peer_s / len(picked), PEER)
+    add("utterances of which other readings are asked for", 100 * len(unsure) / len(picked), "%")
+    if turns_s:
+        add("CPU time of one turn of other readings, median", 1000 * statistics.median(turns_s), "ms")
+        add("CPU time of one turn of other readings, longest", 1000 * max(turns_s), "ms")
 
 
 def _wer(clips: list[Clip], heard: list[str]) -> float:
@@ -73,10 +82,10 @@ def _wer(clips: list[Clip], heard: list[str]) -> float:
     return 100 * wrong / sum(len(said) for said, _ in pairs)
 
 
-def _ours(folder: Path, clips: list[Clip], *, thorough: bool) -> tuple[list[str], float]:
-    recognizer = WhisperRecognizer(folder)
+def _ours(recognizer: WhisperRecognizer, clips: list[Clip], *, thorough: bool) -> tuple[list[str], float, list[int]]:
+    """What was heard of each clip, seconds of CPU, and the clips whose words are unsure."""
     order = sorted(range(len(clips)), key=lambda n: clips[n].ms)
-    texts = [""] * len(clips)
+    texts, unsure = [""] * len(clips), []
     recognizer.hear([_job(0, clips[0])])
     began = time.process_time()
     for at in range(0, len(order), 8):
@@ -85,7 +94,20 @@ def _ours(folder: Path, clips: list[Clip], *, thorough: bool) -> tuple[list[str]
             some, recognizer.hear([_job(n, clips[n], thorough=thorough) for n in some]), strict=True
         ):
             texts[n] = "".join(word.text for word in hypothesis.words)
-    return texts, time.process_time() - began
+            if hypothesis.unsure:
+                unsure.append(n)
+    return texts, time.process_time() - began, unsure
+
+
+def _read_otherwise(recognizer: WhisperRecognizer, jobs: list[HearingJob]) -> list[float]:
+    """Seconds of CPU of each turn in which other readings of a job are sought."""
+    turns_s: list[float] = []
+    for job in jobs:
+        for turn in range(1, Pace().turns + 1):
+            began = time.process_time()
+            recognizer.hear([replace(job, readings=turn)])
+            turns_s.append(time.process_time() - began)
+    return turns_s
 
 
 def _peer(folder: Path, clips: list[Clip]) -> tuple[list[str], float]:
