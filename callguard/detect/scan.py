@@ -41,8 +41,12 @@ SHARE_FROM_MS = 120_000
 
 OTHER_READING = 0.8
 """What a match is worth in a reading of the sound that is not the likeliest one."""
-WORD_LETTERS = 4
-"""Fewer than these are one word in Japanese: shi-ne, koro-su."""
+BRIEF = MappingProxyType({"en": 1, "ja": 3})
+"""So many words (in Japanese: letters, shi-ne, koro-su) in other readings accuse nobody."""
+TELLING = MappingProxyType({"en": 4, "ja": 8})
+"""So many words (in Japanese: letters) that a rule fits are hardly heard by chance: one reading suffices. With base, of
+248 English sentences 230 were found with two readings alone and 235 with this, of 248 Japanese ones 202 and 207; false
+alarms 0 of 147 and 3 of 124 both ways."""
 IN_ANOTHER_READING = "Heard in another reading of the same sound."
 
 __all__ = ["Heard", "Memory", "scan"]
@@ -95,35 +99,33 @@ def _transcript(memory: Memory, heard: Transcript, rules: RuleSet) -> tuple[Memo
 def _readings(memory: Memory, heard: Readings, rules: RuleSet) -> tuple[Memory, list[Finding]]:
     """Where nothing is found in what was likeliest said: what two other readings say, each in its words.
 
-    One reading by itself accuses nobody, nor does one word in several; a call for care needs neither. The words told
-    are the likelier ones.
+    A few words in one reading accuse nobody, nor does one word in several; a call for care needs neither many nor two.
+    The words told are the likelier ones.
     """
     spoken = rules.languages.get(heard.language)
     if spoken is None:
         return memory, []
     if any(told.utterance == heard.utterance and told.stage is Stage.COMMITTED for told in memory.told):
         return memory, []
-    first: tuple[Memory, list[Finding]] | None = None
+    accused, weight = (memory, list[Finding]()), 0
     for words in heard.readings:
         after, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
         found = [
             replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip())
             for one in found
-            if one.category.is_care or not _brief(one.words, heard.language)
+            if one.category.is_care or _length(one, heard) > BRIEF[heard.language]
         ]
         if any(one.category.is_care for one in found):
             return after, found
-        if found and first is not None:
-            return first
         if found:
-            first = after, found
-    return memory, []
+            weight += 2 if any(_length(one, heard) >= TELLING[heard.language] for one in found) else 1
+            accused = accused if accused[1] else (after, found)
+    return accused if weight >= 2 else (memory, [])
 
 
-def _brief(words: str, language: str) -> bool:
-    """One word by itself. In harmless sentences that were heard unclearly, "kill" and "die" came up more than once."""
-    said = words.strip()
-    return len(said) < WORD_LETTERS if language == "ja" else " " not in said
+def _length(finding: Finding, heard: Readings) -> int:
+    """How much a finding rests on. In harmless sentences heard unclearly, "kill" and "die" came up more than once."""
+    return len(finding.words.strip()) if heard.language == "ja" else len(finding.words.split())
 
 
 def _judge(

@@ -42,14 +42,19 @@ def test_the_likeliest_reading_alone_counts_where_it_says_something(rules: RuleS
 
 
 def test_an_unclear_other_reading_makes_no_finding(rules: RuleSet) -> None:
-    other = words("you are an idiot")
-    assert findings("you are in the morning", [words("you are a moron", 0.5), other], rules)
-    assert not findings("you are in the morning", [words("you are a moron", 0.2), other], rules)
+    other = words("you idiot")
+    assert findings("you are in the morning", [words("you moron", 0.5), other], rules)
+    assert not findings("you are in the morning", [words("you moron", 0.2), other], rules)
 
 
-def test_one_other_reading_accuses_nobody(rules: RuleSet) -> None:
-    assert not findings("you are in the morning", [words("you are a moron")], rules)
-    assert not findings("you are in the morning", [words("you are a moron"), words("you were a morning")], rules)
+def test_a_few_words_in_one_other_reading_accuse_nobody(rules: RuleSet) -> None:
+    assert not findings("you in the morning", [words("you moron")], rules)
+    assert not findings("you in the morning", [words("you moron"), words("you were a morning")], rules)
+
+
+def test_many_words_in_one_other_reading_suffice(rules: RuleSet) -> None:
+    (found,) = findings("i will kill your account", [words("yes of course"), words("i will kill you")], rules)
+    assert len(found.words.split()) >= 4 and found.why.endswith(IN_ANOTHER_READING)
 
 
 def test_one_word_in_several_other_readings_accuses_nobody(rules: RuleSet) -> None:
@@ -81,11 +86,11 @@ def test_care_is_found_in_another_reading(rules: RuleSet) -> None:
 
 def test_readings_that_come_in_turns_are_weighed_together_and_told_once(rules: RuleSet) -> None:
     closed = utterance(words("you are in the morning"))
-    turns = [words("you are a moron")], [words("you are a moron"), words("well you are an idiot")]
+    turns = [words("you moron")], [words("you moron"), words("well you idiot")]
     memory, found = scan(Memory(), [closed, readings(closed, *turns[0])], rules)
     assert not found
     memory, found = scan(memory, [readings(closed, *turns[1])], rules)
-    assert [one.words for one in found] == [findings("you are a moron", [], rules)[0].words]
+    assert [one.words for one in found] == [findings("you moron", [], rules)[0].words]
     assert not scan(memory, [readings(closed, *turns[1])], rules)[1]
 
 
