@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from switching import BEGAN, FakeSwitchboard
 
 from callguard.model.action import CallFacts, Effect
 from callguard.model.call import Call, CallEnded, Leg, LegUp
@@ -26,7 +27,6 @@ from callguard.session.writing import Writer
 from callguard.shipped import shipped
 from callguard.store import Store, open_store
 
-BEGAN = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 CALLER = Leg(id=LegId("c1"), channel="PJSIP/trunk-00000001", role=Role.CALLER, number="0312345678", bridge="b")
 AGENT = Leg(id=LegId("a1"), channel="PJSIP/101-00000002", role=Role.AGENT, interface="PJSIP/101", bridge="b")
 BOSS = Leg(id=LegId("s1"), channel="PJSIP/900-00000003", role=Role.SUPERVISOR, bridge="b2")
@@ -38,34 +38,6 @@ category = "threat"
 severity = 3
 any = ["kill you"]
 """
-
-
-class Switchboard:
-    """Writes down what it was asked for, and says what the test wants said."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self.effect = Effect.DONE
-
-    def _done(self, what: str, name: str) -> Done:
-        self.asked.append((what, name))
-        return Done(effect=self.effect, started_at=BEGAN, ended_at=BEGAN + timedelta(seconds=3))
-
-    async def play(self, call: Call, *, announcement: str, language: str, timeout_s: float) -> Done:
-        return self._done("play", f"{announcement}:{language}")
-
-    async def transfer(self, call: Call, *, extension: str, timeout_s: float) -> Done:
-        return self._done("transfer", extension)
-
-    async def end(self, call: Call, *, announcement: str, language: str, timeout_s: float) -> Done:
-        return self._done("end", announcement)
-
-    async def tell_agent(self, call: Call, *, sound: str, language: str) -> Done:
-        return self._done("tell", sound)
-
-    async def spy(self, call: Call, *, supervisor: str, mode: str) -> Done:
-        self.asked.append((mode, supervisor))
-        return Done(effect=self.effect, detail=BOSS.id)
 
 
 class Listening:
@@ -114,7 +86,7 @@ class Bench:
     store: Store
     flaky: Flaky
     disk: Flaky
-    switchboard: Switchboard
+    switchboard: FakeSwitchboard
     listening: Listening
     clock: list[int]
     board: list[BaseModel] = field(default_factory=list)
@@ -174,7 +146,7 @@ async def bench(folder: Path, *, mode: str = "assist", more: str = "") -> AsyncI
     policy = load_policy(file)
     store = open_store(f"sqlite:///{folder}/cases.db", segments=folder / "segments")
     flaky, disk = Flaky(store, writes=("open_case", "append")), Flaky(store.tracks(), writes=("begin", "write"))
-    board, listening, clock = Switchboard(), Listening(), [0]
+    board, listening, clock = FakeSwitchboard(), Listening(), [0]
     writers = [Writer(name) for name in ("record", "sound", "finishing")]
     told: list[BaseModel] = []
     answers: dict[str, dict[str, str]] = {}
@@ -200,7 +172,7 @@ async def bench(folder: Path, *, mode: str = "assist", more: str = "") -> AsyncI
 def _house(
     flaky: Flaky,
     disk: Flaky,
-    board: Switchboard,
+    board: FakeSwitchboard,
     listening: Listening,
     clock: list[int],
     writers: list[Writer],
@@ -226,7 +198,7 @@ def _house(
     desk = Desk(store=flaky, tracks=disk, record=record, sound=sound, finishing=finishing)  # type: ignore[arg-type]
     return House(
         desk=desk,
-        switchboard=board,  # type: ignore[arg-type]
+        switchboard=board,
         ears=None,
         listening=listening,  # type: ignore[arg-type]
         tell=told.append,
