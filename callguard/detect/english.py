@@ -77,6 +77,16 @@ _ENDINGS = {
     "'m": "am", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would", "n't": "not",
 }  # fmt: skip
 
+_SHORT = ("is", "has")
+"""What the 's of a noun may stand for besides the owner: the driver's here, the driver's gone."""
+_AFTER_IS = frozenset({
+    "a", "about", "all", "always", "an", "as", "at", "been", "better", "bleeding", "blue", "broken", "dead", "down",
+    "drunk", "fallen", "gone", "got", "had", "here", "hot", "hurt", "ill", "in", "just", "like", "lost", "my", "never",
+    "no", "not", "off", "on", "only", "out", "over", "safe", "sick", "so", "still", "stuck", "the", "there", "too",
+    "unconscious", "under", "up", "very", "worse", "your",
+})  # fmt: skip
+)
+
 _PLAIN = frozenset({
     "where", "batch", "beach", "bench", "clone", "clean", "cross", "faulty", "fault", "flights", "words",
     "worry", "takes", "taxes", "retired", "stopped", "pounds", "notes", "notice", "night", "money", "since",
@@ -330,6 +340,10 @@ class EnglishWords:
             for run, symbol in self.runs.get(word, ()):
                 if tuple(words[at : at + len(run)]) == run:
                     lattice.add(at, symbol, at + len(run))
+            if word == "'s" and at + 1 < size and _goes_on(words[at + 1]):
+                for meant in _SHORT:
+                    lattice.add(at, meant, at + 1)
+                    self._carry(lattice, at, meant, at + 1)
             if by_sound:
                 self._sounds(lattice, words, at)
         return lattice
@@ -349,6 +363,11 @@ class EnglishWords:
             for listed, symbol in self.by_sound.get(english_key(word), ()):
                 if word[0] == listed[0] and Levenshtein.distance(word, listed) <= (1 if len(listed) < 6 else 2):
                     lattice.add(at, symbol, at + 1)
+
+
+def _goes_on(word: str) -> bool:
+    """Whether the word after an 's tells that it is short for is or has."""
+    return word in _AFTER_IS or word.endswith(("ing", "ed"))
 
 
 def _inflect(word: str, kind: str) -> set[str]:

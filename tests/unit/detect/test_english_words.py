@@ -104,3 +104,9 @@ def test_words_of_a_sum_lie_where_it_is_written() -> None:
     text = "I want £10,000 for it"
     tokens, *_ = unfold(text)
     assert {text[token.start : token.end].strip() for token in tokens[2:5]} == {"£10,000"}
+
+
+@pytest.mark.parametrize(("text", "short"), [("the driver's gone", True), ("the driver's van", False)])
+def test_the_s_of_a_noun_may_be_short_for_is_or_has(text: str, short: bool) -> None:
+    lattice = EnglishWords().lattice(text, by_sound=False)
+    assert (lattice.arcs[2].get("has") == (3,)) is short
