@@ -85,7 +85,6 @@ _AFTER_IS = frozenset({
     "no", "not", "off", "on", "only", "out", "over", "safe", "sick", "so", "still", "stuck", "the", "there", "too",
     "unconscious", "under", "up", "very", "worse", "your",
 })  # fmt: skip
-)
 
 _PLAIN = frozenset({
     "where", "batch", "beach", "bench", "clone", "clean", "cross", "faulty", "fault", "flights", "words",
