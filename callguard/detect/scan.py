@@ -85,15 +85,11 @@ def _transcript(memory: Memory, heard: Transcript, rules: RuleSet) -> tuple[Memo
         return memory, []
     if heard.role is Role.AGENT and heard.committed and says_notice(heard.text, spoken):
         memory = replace(memory, notice_ms=heard.end_ms)
-    findings: list[Finding] = []
-    memory, found = _judge(memory, heard, heard.committed, spoken, rules, stage=Stage.COMMITTED)
-    findings.extend(found)
-    if heard.tentative:
-        memory, found = _judge(
-            memory, heard, (*heard.committed, *heard.tentative), spoken, rules, stage=Stage.TENTATIVE
-        )
-        findings.extend(found)
-    return (_close(memory, heard) if heard.closed else memory), findings
+    if heard.closed:
+        memory, findings = _judge(memory, heard, heard.committed, spoken, rules)
+        return _close(memory, heard), findings
+    firm = sum(len(word.text) for word in heard.committed)
+    return _judge(memory, heard, (*heard.committed, *heard.tentative), spoken, rules, firm=firm)
 
 
 def _readings(memory: Memory, heard: Readings, rules: RuleSet) -> tuple[Memory, list[Finding]]:
@@ -109,7 +105,7 @@ def _readings(memory: Memory, heard: Readings, rules: RuleSet) -> tuple[Memory, 
         return memory, []
     accused, weight = (memory, list[Finding]()), 0
     for words in heard.readings:
-        after, found = _judge(memory, heard, words, spoken, rules, stage=Stage.COMMITTED, worth=OTHER_READING)
+        after, found = _judge(memory, heard, words, spoken, rules, worth=OTHER_READING)
         found = [
             replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip())
             for one in found
@@ -135,9 +131,13 @@ def _judge(
     spoken: LanguageRules,
     rules: RuleSet,
     *,
-    stage: Stage,
+    firm: int | None = None,
     worth: float = 1.0,
 ) -> tuple[Memory, list[Finding]]:
+    """Findings in these words. firm: so many characters of a growing utterance are committed, None where it is over.
+
+    What touches the end of a growing utterance stays tentative, whatever is committed: the next word may turn it.
+    """
     if not words:
         return memory, []
     before = _tail_of(memory, heard)
@@ -148,8 +148,10 @@ def _judge(
         joined = find(lead + text.lstrip(), spoken, role=heard.role)
         shift = len(lead) - (len(text) - len(text.lstrip()))
         line += [(match, shift) for match in joined if match.start < len(lead) < match.end]
+    firm = len(text) if firm is None else min(firm, len(_open_ended(text)) - 1)
     findings: list[Finding] = []
     for match, shift in line:
+        stage = Stage.COMMITTED if match.end - shift <= firm else Stage.TENTATIVE
         finding = _finding(heard, words, replace(match, score=match.score * worth), shift, before, stage)
         told = Told(
             rule=finding.rule,
