@@ -25,7 +25,7 @@ class HearingJob:
     priority: 0 caller, 1 agent, 2 what is sought while nobody waits.
     thorough: there is time to hear last words in a wider window and with the better model.
     readings: 0 for words. Otherwise other readings of last words are asked for, and they alone: in turn 1 the likeliest
-        ones, in later turns ones drawn at random.
+        ones, then what is heard at other speeds, in later turns ones drawn at random.
     deadline_ms: wall clock, milliseconds since the epoch; later than that the job is dropped as late.
     """
 

@@ -43,7 +43,7 @@ class Recipe:
     certain: mean log-probability under which other readings of last words are worth asking for.
     paths: so many likely readings are sought in the first turn. The words themselves stay those of the one likeliest:
         with more paths Whisper's own score favours repetitions (7.4 instead of 6.6 % words wrong with tiny.en).
-    speeds: in the second turn the sound is heard anew, played at these speeds (its pitch goes with it).
+    speeds: in the next turns the sound is heard anew, played at these speeds (its pitch goes with it).
     draws: and so many are drawn at random at ``temperature`` in each later turn. The likeliest paths differ by a word,
         these by more: of 186 Japanese sentences the abuse is in 137 as first heard, in 151 with the paths, in 159 with
         both.
@@ -64,7 +64,7 @@ class Recipe:
     contexts_s: tuple[int, ...] = (8, 12, 16, 20, FULL_S)
     batch: int = 8
     paths: int = 5
-    speeds: tuple[float, ...] = (0.85, 0.92, 1.09, 1.18)
+    speeds: tuple[tuple[float, ...], ...] = ((0.92, 1.09), (0.85, 1.18))
     draws: int = 5
     temperature: float = 0.4
     certain: float = -0.3
@@ -237,8 +237,8 @@ class WhisperRecognizer:
     def _read_otherwise(self, window: _Window) -> Hypothesis:
         """What was perhaps said in this window."""
         recipe, turn = self._recipe, window.job.readings
-        if turn == 2:
-            windows = [self._faster(window, speed) for speed in recipe.speeds]
+        if 2 <= turn < 2 + len(recipe.speeds):
+            windows = [self._faster(window, speed) for speed in recipe.speeds[turn - 2]]
             said = self._read(windows, max(self._context(one.seconds) for one in windows))
         else:
             count, temperature = (recipe.paths, 0.0) if turn == 1 else (recipe.draws, recipe.temperature)

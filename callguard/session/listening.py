@@ -75,7 +75,7 @@ class Pace:
     give_up: int = 4
     probe_ms: int = 1000
     grace_ms: int = 1000
-    turns: int = 3
+    turns: int = 4
 
 
 MEMORY_MS = 20_000

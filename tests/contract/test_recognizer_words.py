@@ -77,7 +77,7 @@ def _unsure() -> HearingJob:
 def test_what_nobody_is_sure_of_has_other_readings_that_differ() -> None:
     """Words alone and readings alone, in one batch; the later turns are drawn anew."""
     job = _unsure()
-    words, *turns = recognizer().hear([job, *(replace(job, readings=turn) for turn in (1, 2, 3))])
+    words, *turns = recognizer().hear([job, *(replace(job, readings=turn) for turn in (1, 2, 3, 4))])
     assert words.words and words.unsure and not words.others
     for heard in turns:
         assert not heard.words and not heard.unsure and heard.language == job.language

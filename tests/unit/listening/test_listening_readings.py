@@ -42,8 +42,8 @@ def asked(ears: Ears) -> list[int]:
 async def test_the_words_come_first_and_the_readings_in_turns_after_them() -> None:
     ears = Ears(unsure, steady=True)
     await play(ears)
-    assert asked(ears) == [1, 2, 3]
-    assert [len(one.readings) for one in ears.readings] == [1, 2, 3], "what a turn says again is kept once"
+    assert asked(ears) == [1, 2, 3, 4]
+    assert [len(one.readings) for one in ears.readings] == [1, 2, 3, 4], "what a turn says again is kept once"
     closed = ears.said[-1]
     assert closed.closed and closed.text
     last = ears.jobs[-1]
@@ -78,7 +78,7 @@ async def test_nobody_asks_where_nobody_wants_to_know() -> None:
 async def test_words_cut_off_by_the_end_of_the_call_are_read_otherwise_as_well() -> None:
     ears = Ears(unsure, steady=True)
     await play(ears, pcm=quiet(400) + voice(1500))
-    assert asked(ears) == [1, 2, 3] and len(ears.readings) == 3
+    assert asked(ears) == [1, 2, 3, 4] and len(ears.readings) == 4
 
 
 async def test_a_turn_that_fails_is_the_last_one() -> None:
