@@ -151,3 +151,45 @@ def test_a_sum_counts_however_it_is_written(said: str, rules: RuleSet) -> None:
 )
 def test_a_sum_in_a_proper_complaint_passes(said: str, rules: RuleSet) -> None:
     assert judge_text(said, "en", rules).verdict is Judgement.NONE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "What time do you finish? I want to ring back",
+        "What time do you finish today? I'd like to ring back once I've found the letter",
+        "I'll ring every day until I get my refund",
+        "You're welcome to keep the parcel on the floor, I won't be here after five",
+        "I don't see the point of paying for this any more",
+        "You poor thing, is it always this busy?",
+    ],
+)
+def test_ringing_back_and_plain_talk_near_grave_words_pass(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.NONE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I don't see the point any more",
+        "it'll all be over soon for me",
+        "I want to leave everything tidy, I won't be here after the weekend",
+        "my mum's face has gone droopy on one side",
+        "I can't talk, he's in the next room",
+    ],
+)
+def test_care_in_quiet_words_is_found(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.CARE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "are you all right in the head, love",
+        "the last man who crossed me is still learning to walk again",
+        "I'll ring every day until you cry",
+        "do everyone a favour and don't wake up tomorrow",
+    ],
+)
+def test_insults_in_care_words_and_threats_by_example_are_found(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.HARASSMENT
