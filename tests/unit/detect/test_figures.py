@@ -18,7 +18,7 @@ from callguard.shipped import shipped
 
 SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
 READ = [("en", name) for name in ("examples", *"abcdefgjklmnopqrtuvwxyz")] + [
-    ("ja", name) for name in ("examples", *"abcdeghijklmnopqrstvw")
+    ("ja", name) for name in ("examples", *"abcdeghijklmnopqrstvwxy")
 ]
 
 
