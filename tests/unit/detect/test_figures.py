@@ -17,7 +17,7 @@ from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
 SENTENCES = Path(__file__).parents[2] / "replay" / "sentences"
-READ = [("en", name) for name in ("examples", *"abcdefgjklmnopqrtuvwxyz")] + [
+READ = [("en", name) for name in ("examples", *"abcdefgjklmnopqrtuvwxyz", "aa", "bb")] + [
     ("ja", name) for name in ("examples", *"abcdeghijklmnopqrstvwxy")
 ]
 
