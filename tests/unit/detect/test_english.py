@@ -193,3 +193,57 @@ def test_care_in_quiet_words_is_found(said: str, rules: RuleSet) -> None:
 )
 def test_insults_in_care_words_and_threats_by_example_are_found(said: str, rules: RuleSet) -> None:
     assert judge_text(said, "en", rules).verdict is Judgement.HARASSMENT
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Sorry about that. That was the kids. Shut up P2. I'm on the phone. Right. Go on. Love. You were saying.",
+        "Will you two shut up! I'm on the phone. Sorry about that, carry on.",
+        "Get off the sofa you stupid dog. Sorry, not you.",
+        "I was dying of embarrassment having to ring up twice",
+        "I'm dying for a cup of tea, can we be quick",
+        "I'll be leaving an honest review and trust Blot and it won't be a good one",
+        "charged me 400 quid for a scratch that was there when I picked it up, I want it back",
+        "Sorry, say that again, louder, I'm in the car",
+        "Is this the best time you could get me? I need an earlier slot",
+        "I can wait in the car park until you've got it ready",
+        "no wonder you're getting 51 star reviews a week",
+        "I've found a home for the dog, so please cancel the pet insurance",
+    ],
+)
+def test_asides_idioms_and_fair_claims_pass(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.NONE
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Shut up. I've heard enough of your lies", Category.VERBAL_ABUSE),
+        ("no you silly mare that's the wrong number", Category.VERBAL_ABUSE),
+        ("Repeat after me, I am a useless little man", Category.EXCESSIVE_DEMAND),
+        ("You finish at ten, don't you? It's a lonely walk to the bus stop in the dark", Category.THREAT),
+        ("Pity if your little ones paid for your mistake", Category.THREAT),
+        ("A tap that drips has to be worth a new bathroom", Category.EXCESSIVE_DEMAND),
+        ("I'd hate your name to crop up when I lunch with your chairman", Category.AUTHORITY),
+        ("One phone call, that's all, and a career like yours just ends", Category.AUTHORITY),
+        ("Why would anyone put a stammerer on the phones?", Category.DISCRIMINATION),
+        ("Which end of town do you go home to?", Category.PRIVACY),
+        ("give me the free upgrade where you're getting 51 star reviews by tonight", Category.SNS_THREAT),
+    ],
+)
+def test_families_said_in_many_ways_are_found(said: str, kind: Category, rules: RuleSet) -> None:
+    assert kind in judge_text(said, "en", rules).kinds
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Hello, this is a really call. I'm typing for a death customer so there will be pauses",
+        "he's got dementia, he'll ask you the same thing again and again",
+        "My wife's gone a horrible blue colour and won't answer me",
+        "Please close all my accounts, nobody will be needing me after this weekend",
+    ],
+)
+def test_care_as_a_recognizer_or_a_worried_voice_gives_it_is_found(said: str, rules: RuleSet) -> None:
+    assert judge_text(said, "en", rules).verdict is Judgement.CARE
