@@ -382,7 +382,12 @@ def _sure(morpheme: Any, text: str) -> bool:
 
 
 def _fishy(morpheme: Any) -> bool:
-    """A piece the dictionary does not know, or a lone kana that is no particle, ending or the like: likely misheard."""
+    """A piece the dictionary does not know, or a lone kana that is no particle, ending or the like: likely misheard.
+
+    A number the dictionary puts together itself is none: 三日過ぎ is no ゴミカス.
+    """
+    if morpheme.part_of_speech()[1] == "数詞":
+        return False
     return bool(
         morpheme.is_oov()
         or (

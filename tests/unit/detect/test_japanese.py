@@ -114,6 +114,21 @@ def test_an_angry_proper_complaint_passes(rules: RuleSet) -> None:
     assert judge_text(said, "ja", rules).verdict is Judgement.NONE
 
 
+@pytest.mark.parametrize(
+    ("harmless", "grave"),
+    [
+        ("正座して待っていたら足がしびれました", "足がしびれて動けません"),
+        ("チックインは何時", "チックが出て声が止まらないんです"),
+        ("心臓が止まるかと思いましたよ", "心臓が止まりそうです"),
+        ("窓から日が出ているのが見えますか", "大所から日が出てるんです どうしたらいいですか 煙がすごくて"),
+        ("部屋のランプが赤く光っています", "台所のほうが、さっきから赤く明るいんです"),
+    ],
+)
+def test_near_neighbours_of_a_call_for_care_pass(harmless: str, grave: str, rules: RuleSet) -> None:
+    assert judge_text(harmless, "ja", rules).verdict is Judgement.NONE
+    assert judge_text(grave, "ja", rules).verdict is Judgement.CARE
+
+
 def test_care_is_told_from_an_attack_with_the_same_words(rules: RuleSet) -> None:
     assert judge_text("もう死にたいです", "ja", rules).verdict is Judgement.CARE
     assert judge_text("お前なんか死ね", "ja", rules).verdict is Judgement.HARASSMENT
@@ -171,6 +186,17 @@ def test_a_match_and_what_follows_a_gap_begin_where_a_word_begins(
         ("旅行に行きたいね、と毎年言っています", "お姉さんと旅行に行きたいな"),
         ("地獄みたいな暑さでした", "地獄を見せてやるぞ"),
         ("布団の中にいるので、ゆっくり話してください", "布団の中でゆっくり説明してもらいたいなあ"),
+        ("返金するまで何度でも電話します", "返金するまで何度でもかけてやるからな"),
+        ("なめてるのか、この納期は", "なめてるのか、お前は"),
+        (
+            "記者の友人に相談したら、取材したいと言っていました",
+            "知り合いの記者に話したら記事にしたいって言ってましたよ、どうします?",
+        ),
+        ("妹さんの学校は知っています、うちの子と同じなので", "妹さんの学校も知っていますよ、通学路もね"),
+        ("我ながらアホ", "アホか、お前は"),
+        ("ほんと私ばかですよね", "ほんとばかですよね、あなた"),
+        ("三日過ぎました", "このゴミカスが"),
+        ("お前みたいなのがいると上司に言われました", "なんでお前みたいなのが採用されたんだ"),
     ],
 )
 def test_near_neighbours_of_an_attack_pass(harmless: str, harassment: str, rules: RuleSet) -> None:
