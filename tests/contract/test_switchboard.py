@@ -37,11 +37,10 @@ NOBODY = Call(
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A switchboard, and how one gets a caller who talks to an agent. over: ends that call from outside."""
+    """A switchboard, and how one gets a caller who talks to an agent: the one who does, or another."""
 
     board: Switchboard
     talk: Callable[[], Awaitable[Call]]
-    over: Callable[[], Awaitable[None]]
 
 
 @pytest_asyncio.fixture(
@@ -58,12 +57,10 @@ async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
         call = Call(id=CallId("0"), started_ms=0, legs=legs, queue="support", linked=frozenset({"0"}))
 
         async def talk() -> Call:
+            fake.gone -= {leg.id for leg in legs}
             return call
 
-        async def over() -> None:
-            fake.gone |= {leg.id for leg in legs}
-
-        yield Exchange(fake, talk, over)
+        yield Exchange(fake, talk)
         return
     async with world(house(print)) as there:
         pbx = Pbx(
@@ -77,7 +74,6 @@ async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
         )
         await pbx.start()
         await pbx.wait_ready(15)
-        callers = []
 
         def talking() -> Call | None:
             return next(
@@ -87,19 +83,15 @@ async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
         async def ring() -> Call:
             if talking() is None:
                 since = len(there.outside.events)
-                callers.append(await there.ring())
+                await there.ring()
                 await there.phone("agent1", after=since)
                 await until(lambda: talking() is not None)
             call = talking()
             assert call is not None
             return call
 
-        async def hang_up() -> None:
-            await callers[-1].hang_up()
-            await until(lambda: talking() is None)
-
         try:
-            yield Exchange(pbx.switchboard, ring, hang_up)
+            yield Exchange(pbx.switchboard, ring)
         finally:
             await pbx.stop()
 
