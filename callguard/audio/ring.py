@@ -43,6 +43,11 @@ class Ring:
         """How much is remembered at most, None for everything."""
         return self._span_ms
 
+    def reserve(self) -> None:
+        """Take and lock the memory now (0.2 ms for 20 s), so that the first frame need not wait for it."""
+        if self._memory is None:
+            self._memory = self._map(self._size)
+
     def put(self, frame: Frame) -> None:
         """Remember one frame of 8000 Hz."""
         self.write(frame.at_ms, frame.pcm)
@@ -99,8 +104,8 @@ class Ring:
         return dropped_ms
 
     def _room_for(self, end_ms: int) -> mmap.mmap:
-        if self._memory is None:
-            self._memory = self._map(self._size)
+        self.reserve()
+        assert self._memory is not None
         if self._span_ms is None:
             while (end_ms - self.start_ms) * BYTES_PER_MS > self._size:
                 self._grow()

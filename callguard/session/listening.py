@@ -211,6 +211,7 @@ class Listening:
             segmenter=Segmenter(leg, self._cut),
             levels=deque(maxlen=LEVELS_KEPT),
         )
+        ear.ring.reserve()
         self._ears[leg] = ear
         self._calls.setdefault(call, []).append(ear)
 

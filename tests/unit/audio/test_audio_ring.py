@@ -105,3 +105,19 @@ def test_agrees_with_a_plain_timeline(steps: list[int], span: int | None, ask: t
     hidden = max(0, min(ring.start_ms, end) - start) * BYTES_PER_MS
     expected[:hidden] = bytes(hidden)
     assert ring.read(start, end) == bytes(expected)
+
+
+@pytest.mark.parametrize("span_ms", [1000, None])
+def test_memory_is_there_before_the_first_frame_and_again_after_a_drop(
+    span_ms: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring, made = Ring(span_ms), list[int]()
+    real = Ring._map
+    monkeypatch.setattr(Ring, "_map", lambda self, size: made.append(size) or real(self, size))
+    ring.reserve()
+    ring.reserve()
+    ring.put(frame(0, 1))
+    assert len(made) == 1
+    ring.drop()
+    ring.put(frame(0, 2))
+    assert len(made) == 2 and ring.read(0, 20) == b"\x02" * FRAME_BYTES
