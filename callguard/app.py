@@ -397,7 +397,7 @@ class Daemon:
         self._put_by_leg(said.leg, said)
 
     def _readings(self, readings: Readings) -> None:
-        self._put_by_leg(readings.leg, readings)
+        self._put_by_leg(readings.transcript.leg, readings)
 
     def _level(self, level: Level) -> None:
         self._put_by_leg(level.leg, level)

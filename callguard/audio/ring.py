@@ -21,6 +21,7 @@ class Ring:
     """Sound of one leg between ``start_ms`` and ``end_ms`` on the call's clock.
 
     span_ms: how much is remembered; None remembers everything and grows.
+    The memory is taken and locked at once (0.2 ms for 20 s), so that the first frame need not wait for it.
     A gap between two frames reads as silence. A frame that comes late overwrites what lies there; one from before
     ``start_ms`` is ignored.
     """
@@ -32,8 +33,8 @@ class Ring:
             raise ValueError("a ring holds at least one frame")
         self._span_ms = span_ms
         self._size = (span_ms if span_ms is not None else _FIRST_GROWING_MS) * BYTES_PER_MS
-        self._memory: mmap.mmap | None = None
         self.locked = False
+        self._memory: mmap.mmap | None = self._map(self._size)
         self._kept = False
         self.start_ms = 0
         self.end_ms = 0
@@ -42,11 +43,6 @@ class Ring:
     def span_ms(self) -> int | None:
         """How much is remembered at most, None for everything."""
         return self._span_ms
-
-    def reserve(self) -> None:
-        """Take and lock the memory now (0.2 ms for 20 s), so that the first frame need not wait for it."""
-        if self._memory is None:
-            self._memory = self._map(self._size)
 
     def put(self, frame: Frame) -> None:
         """Remember one frame of 8000 Hz."""
@@ -104,8 +100,8 @@ class Ring:
         return dropped_ms
 
     def _room_for(self, end_ms: int) -> mmap.mmap:
-        self.reserve()
-        assert self._memory is not None
+        if self._memory is None:
+            self._memory = self._map(self._size)
         if self._span_ms is None:
             while (end_ms - self.start_ms) * BYTES_PER_MS > self._size:
                 self._grow()

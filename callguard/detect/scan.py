@@ -42,7 +42,8 @@ SHARE_FROM_MS = 120_000
 OTHER_READING = 0.8
 """What a match is worth in a reading of the sound that is not the likeliest one."""
 BRIEF = MappingProxyType({"en": 1, "ja": 4})
-"""So many words (in Japanese: letters, shi-ne, dakasete) in other readings accuse nobody."""
+"""So many words (in Japanese: letters, shi-ne, dakasete) in other readings accuse nobody: in harmless sentences
+heard unclearly, "kill" and "die" came up more than once."""
 TELLING = MappingProxyType({"en": 4, "ja": 8})
 """So many words (in Japanese: letters) that a rule fits are hardly heard by chance: one reading suffices. With base and
 ten drawn readings, of 248 English sentences 228 were found with two readings alone and 235 with this, of 248 Japanese
@@ -92,19 +93,20 @@ def _transcript(memory: Memory, heard: Transcript, rules: RuleSet) -> tuple[Memo
     return _judge(memory, heard, (*heard.committed, *heard.tentative), spoken, rules, firm=firm)
 
 
-def _readings(memory: Memory, heard: Readings, rules: RuleSet) -> tuple[Memory, list[Finding]]:
+def _readings(memory: Memory, event: Readings, rules: RuleSet) -> tuple[Memory, list[Finding]]:
     """Where nothing is found in what was likeliest said: what two other readings say, each in its words.
 
     A few words in one reading accuse nobody, nor does one word in several; a call for care needs neither many nor two.
     The words told are the likelier ones.
     """
+    heard = event.transcript
     spoken = rules.languages.get(heard.language)
     if spoken is None:
         return memory, []
     if any(told.utterance == heard.utterance and told.stage is Stage.COMMITTED for told in memory.told):
         return memory, []
     accused, weight = (memory, list[Finding]()), 0
-    for words in heard.readings:
+    for words in event.readings:
         after, found = _judge(memory, heard, words, spoken, rules, worth=OTHER_READING)
         found = [
             replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip())
@@ -119,14 +121,14 @@ def _readings(memory: Memory, heard: Readings, rules: RuleSet) -> tuple[Memory, 
     return accused if weight >= 2 else (memory, [])
 
 
-def _length(finding: Finding, heard: Readings) -> int:
-    """How much a finding rests on. In harmless sentences heard unclearly, "kill" and "die" came up more than once."""
+def _length(finding: Finding, heard: Transcript) -> int:
+    """How much a finding rests on, in words; in Japanese in letters."""
     return len(finding.words.strip()) if heard.language == "ja" else len(finding.words.split())
 
 
 def _judge(
     memory: Memory,
-    heard: Transcript | Readings,
+    heard: Transcript,
     words: tuple[Word, ...],
     spoken: LanguageRules,
     rules: RuleSet,
@@ -168,7 +170,7 @@ def _judge(
 
 
 def _finding(
-    heard: Transcript | Readings, words: Sequence[Word], match: Match, shift: int, before: Tail | None, stage: Stage
+    heard: Transcript, words: Sequence[Word], match: Match, shift: int, before: Tail | None, stage: Stage
 ) -> Finding:
     under = _under(words, match.start - shift, match.end - shift)
     start_ms = before.start_ms if before is not None and match.start < shift else under[0].start_ms
@@ -222,7 +224,7 @@ def _already(told: Sequence[Told], new: Told) -> bool:
     )
 
 
-def _tail_of(memory: Memory, heard: Transcript | Readings) -> Tail | None:
+def _tail_of(memory: Memory, heard: Transcript) -> Tail | None:
     """The end of the utterance before this one, where it still belongs to what is said now."""
     earlier = [tail for tail in memory.tails.get(heard.leg, ()) if tail.start_ms < heard.start_ms]
     if not earlier or heard.start_ms - earlier[-1].end_ms > TAIL_MS:

@@ -90,13 +90,9 @@ class Transcript:
 class Readings:
     """What the sound of a closed utterance may have said besides. Comes after its words, which it never changes.
 
+    transcript: of the closed utterance.
     readings: each once, likelier first; the likeliest may be what was transcribed.
     """
 
-    utterance: UtteranceId
-    leg: LegId
-    role: Role
-    start_ms: int
-    end_ms: int
-    language: str
+    transcript: Transcript
     readings: tuple[tuple[Word, ...], ...]

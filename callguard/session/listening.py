@@ -211,7 +211,6 @@ class Listening:
             segmenter=Segmenter(leg, self._cut),
             levels=deque(maxlen=LEVELS_KEPT),
         )
-        ear.ring.reserve()
         self._ears[leg] = ear
         self._calls.setdefault(call, []).append(ear)
 
@@ -463,17 +462,7 @@ class Listening:
                 if more.dropped is not None:
                     return
                 readings = each_once((*readings, *more.others))
-                tell(
-                    Readings(
-                        utterance=closed.utterance,
-                        leg=closed.leg,
-                        role=closed.role,
-                        start_ms=closed.start_ms,
-                        end_ms=closed.end_ms,
-                        language=closed.language,
-                        readings=readings,
-                    )
-                )
+                tell(Readings(transcript=closed, readings=readings))
         finally:
             self._answered(job.call)
 

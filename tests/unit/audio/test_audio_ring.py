@@ -111,11 +111,10 @@ def test_agrees_with_a_plain_timeline(steps: list[int], span: int | None, ask: t
 def test_memory_is_there_before_the_first_frame_and_again_after_a_drop(
     span_ms: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ring, made = Ring(span_ms), list[int]()
-    real = Ring._map
+    made, real = list[int](), Ring._map
     monkeypatch.setattr(Ring, "_map", lambda self, size: made.append(size) or real(self, size))
-    ring.reserve()
-    ring.reserve()
+    ring = Ring(span_ms)
+    assert len(made) == 1
     ring.put(frame(0, 1))
     assert len(made) == 1
     ring.drop()

@@ -36,12 +36,4 @@ def utterance(said: tuple[Word, ...]) -> Transcript:
 
 def readings(closed: Transcript, *others: tuple[Word, ...]) -> Readings:
     """What else the sound of this utterance may have said."""
-    return Readings(
-        utterance=closed.utterance,
-        leg=closed.leg,
-        role=closed.role,
-        start_ms=closed.start_ms,
-        end_ms=closed.end_ms,
-        language=closed.language,
-        readings=others,
-    )
+    return Readings(transcript=closed, readings=others)

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from callguard.model.ids import CallId, LegId
-from callguard.model.sound import Level, Overlap
+from callguard.model.ids import CallId, LegId, Role
+from callguard.model.sound import Frame, Level, Overlap
 from callguard.model.words import Dropped, Hypothesis, Readings, Transcript, Word
 from callguard.ports import HearingJob
 from callguard.session.listening import Hearing, Listening
@@ -55,6 +55,13 @@ class Ears:
     async def hear(self, job: HearingJob) -> Hypothesis:
         self.jobs.append(job)
         return await self._answer(job)
+
+
+def speak(ears: Ears, call: CallId, leg: LegId, pcm: bytes, *, role: Role = Role.CALLER) -> None:
+    """Somebody says this on a leg of their own, in no time."""
+    ears.listening.open_leg(call, leg, role=role, language="en")
+    for at in range(0, len(pcm), 320):
+        ears.listening.put(leg, Frame(leg=leg, at_ms=at // 16, pcm=pcm[at : at + 320]))
 
 
 async def answer(job: HearingJob, *, dropped: Dropped | None = None) -> Hypothesis:

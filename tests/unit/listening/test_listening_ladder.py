@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from listener import AGENT, CALL, CALLER, Ears, answer, quiet, voice
+from listener import AGENT, CALL, CALLER, Ears, answer, quiet, speak, voice
 
 from callguard.asr.local import LocalLine
 from callguard.asr.scripted import ScriptedRecognizer
@@ -185,7 +185,7 @@ async def test_a_callers_last_words_are_heard_thoroughly_while_nobody_else_waits
         return await answer(job)
 
     ears = Ears(slow)
-    speak(ears, [Role.AGENT, Role.CALLER, Role.CALLER, Role.CALLER])
+    speak_all(ears, [Role.AGENT, Role.CALLER, Role.CALLER, Role.CALLER])
     free.set()
     await ears.listening.drain()
     assert all(job.final for job in ears.jobs)
@@ -199,20 +199,17 @@ async def test_slow_replies_end_thorough_hearing_first() -> None:
 
     ears = Ears(slow, pace=Pace(slow_ms=20, easy_ms=10))
     for _ in range(2):
-        speak(ears, [Role.CALLER])
+        speak_all(ears, [Role.CALLER])
         await ears.listening.drain()
     assert [job.thorough for job in ears.jobs] == [True, False]
     assert ears.listening.state is Hearing.LISTENING
 
 
-def speak(ears: Ears, roles: list[Role]) -> None:
+def speak_all(ears: Ears, roles: list[Role]) -> None:
     """Each says one short sentence and pauses, one leg after the other, in no time."""
-    pcm = voice(700) + quiet(300)
     for number, role in enumerate(roles):
-        leg = LegId(f"1700000002.{number}")
-        ears.listening.open_leg(CallId(f"1700000002.{number}"), leg, role=role, language="en")
-        for at in range(0, len(pcm), 320):
-            ears.listening.put(leg, Frame(leg=leg, at_ms=at // 16, pcm=pcm[at : at + 320]))
+        name = f"1700000002.{number}"
+        speak(ears, CallId(name), LegId(name), voice(700) + quiet(300), role=role)
 
 
 async def test_a_leg_has_its_memory_before_its_first_frame() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from listener import CALL, CALLER, Ears, answer, quiet, voice
+from listener import CALL, CALLER, Ears, answer, quiet, speak, voice
 from waiting import until
 
 from callguard.model.ids import CallId, LegId, Role
-from callguard.model.sound import Frame
 from callguard.model.words import Dropped, Hypothesis, Word
 from callguard.ports import HearingJob
 from callguard.session.listening import Hearing, Listening, Pace, hear_files
@@ -50,8 +49,8 @@ async def test_the_words_come_first_and_the_readings_in_turns_after_them() -> No
     words = next(job for job in reversed(ears.jobs) if not job.readings)
     assert last.pcm == words.pcm and (last.final, last.thorough, last.priority) == (True, True, 2)
     for one in ears.readings:
-        assert (one.utterance, one.leg, one.role, one.language) == (closed.utterance, CALLER, Role.CALLER, "en")
-        assert (one.start_ms, one.end_ms) == (closed.start_ms, closed.end_ms)
+        assert one.transcript == closed
+    assert (closed.leg, closed.role, closed.language) == (CALLER, Role.CALLER, "en")
     revisions = [job.revision for job in ears.jobs]
     assert revisions == sorted(set(revisions)), "each supersedes the one before"
 
@@ -101,13 +100,13 @@ async def test_turns_end_when_others_wait_and_slow_ones_change_nothing_else() ->
         return await unsure(job)
 
     ears = Ears(held, pace=Pace(slow_ms=150, easy_ms=100))
-    speak(ears, 0)
+    speak(ears, CallId("c0"), leg_of(0), SENTENCE)
     await until(lambda: asked(ears))
     await asyncio.sleep(0.3)
     assert ears.listening.pending_of(CallId("c0")) == 1
     assert (ears.listening.step_ms, ears.listening.state) == (1000, Hearing.LISTENING), "a slow turn is no load"
-    speak(ears, 1)
-    speak(ears, 2)
+    speak(ears, CallId("c1"), leg_of(1), SENTENCE)
+    speak(ears, CallId("c2"), leg_of(2), SENTENCE)
     await asyncio.sleep(0.05)
     assert asked(ears) == [1] and len([job for job in ears.jobs if job.thorough and not job.readings]) == 2
     free.set()
@@ -121,11 +120,3 @@ async def test_turns_end_when_others_wait_and_slow_ones_change_nothing_else() ->
 
 def leg_of(number: int) -> LegId:
     return LegId(f"leg{number}")
-
-
-def speak(ears: Ears, number: int) -> None:
-    """One short sentence in a call of its own, closed, in no time."""
-    leg, call = leg_of(number), CallId(f"c{number}")
-    ears.listening.open_leg(call, leg, role=Role.CALLER, language="en")
-    for at in range(0, len(SENTENCE), 320):
-        ears.listening.put(leg, Frame(leg=leg, at_ms=at // 16, pcm=SENTENCE[at : at + 320]))
