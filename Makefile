@@ -35,7 +35,7 @@ $(STAMPS)/apt-test: $(STAMPS)/apt
 $(STAMPS)/venv: pyproject.toml $(STAMPS)/apt
 	@echo "setup: Python packages, speech models and voices (a few minutes the first time)" >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --editable '.[voices,models,pdf,s3,oidc,dev]' >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[voices,models,pdf,s3,oidc,learn,dev]' >&2
 	@touch $@
 
 demo: setup

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from callguard.detect.learned import Learned, read_learned
 from callguard.detect.rules import RuleSet, compile_rules, merge_tables
 from callguard.model.errors import SettingsError
 from callguard.model.finding import Category
@@ -49,6 +50,8 @@ from callguard.shipped import shipped
 
 DEEPEST = 8
 """A longer chain of ``extends`` is a mistake."""
+LEARNED = ".weights"
+"""What the name of a file of learned weights ends in; others among the rules are TOML."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Digits = Annotated[str, Field(pattern=r"^[0-9]{2,20}$")]
@@ -242,19 +245,40 @@ def _compiled(
     files: tuple[str, ...], off: tuple[str, ...], severities: tuple[tuple[str, int], ...], marks: tuple[int, ...]
 ) -> RuleSet:
     del marks  # changes when a file does, so that a reload compiles anew
-    return compile_rules(raw_rules(files, off=off, severities=dict(severities)))
+    learned = [_learned(file) for file in files if file.endswith(LEARNED)]
+    raw = raw_rules(
+        [file for file in files if not file.endswith(LEARNED)],
+        off=off,
+        severities=dict(severities),
+        beside=frozenset(rule.id for one in learned for rule in one.rules.values()),
+    )
+    return compile_rules(raw, [one.chosen(frozenset(off), dict(severities)) for one in learned])
+
+
+def _learned(file: str) -> Learned:
+    try:
+        return read_learned(Path(file).read_text(encoding="utf-8"), where=file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}", where=file, code="file-unreadable") from None
 
 
 def raw_rules(
-    files: Sequence[str], *, off: Sequence[str] = (), severities: Mapping[str, int] | None = None
+    files: Sequence[str],
+    *,
+    off: Sequence[str] = (),
+    severities: Mapping[str, int] | None = None,
+    beside: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The rule files as ``compile_rules`` takes them, with the policy's choices in. Raises SettingsError."""
+    """The rule files as ``compile_rules`` takes them, with the policy's choices in. Raises SettingsError.
+
+    beside: ids of rules that are not in these files, but may be chosen as well.
+    """
     raw = merge_tables(_toml(Path(file)).values for file in files)
     changed = severities or {}
     rules: list[dict[str, Any]] = [
         rule for table in raw.values() if isinstance(table, dict) for rule in table.get("rule", ())
     ]
-    known = {str(rule.get("id", "")) for rule in (*rules, *raw["measure"])}
+    known = beside | {str(rule.get("id", "")) for rule in (*rules, *raw["measure"])}
     for name in (*off, *changed):
         if name not in known:
             raise SettingsError(f"there is no rule {name!r}", where="rules", hint="look into the rule files for ids")
@@ -536,7 +560,7 @@ def _rule_files(names: Sequence[str], chain: Sequence[_Source]) -> tuple[str, ..
     found: list[str] = []
     for name in names:
         place = _beside(chain[-1].path, name)
-        files = sorted(place.glob("*.toml")) if place.is_dir() else [place]
+        files = sorted([*place.glob("*.toml"), *place.glob("*" + LEARNED)]) if place.is_dir() else [place]
         if not files or not all(file.is_file() for file in files):
             raise SettingsError(
                 f"there are no rules {name!r}",

@@ -131,6 +131,28 @@ def _table(counts: dict[str, Count]) -> str:
 
 
 @app.command()
+def learn(
+    utterances: Annotated[list[Path], typer.Argument(help="Files of labelled sentences, one language, two or more.")],
+    out: Annotated[Path, typer.Option(help="Where the weights go, e.g. rules/en/95-learned.weights.")],
+    policy: Annotated[Path | None, typer.Option(help="Policy whose rules read the words; default: shipped.")] = None,
+    false_alarms: Annotated[float, typer.Option(min=0.0, max=0.2, help="Share of harmless ones flagged.")] = 0.015,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from labelled sentences what no rule was written for; prints how it does on files it did not learn from."""
+    from callguard.commands.policies.learning import learn_from
+
+    found = learn_from(utterances, Guards(policy, warn=_talk), false_alarms=false_alarms, say=_talk)
+    out.write_text(found.text, encoding="utf-8")
+    shares = {name: getattr(found.figures, name) for name in ("found", "false_alarms", "care", "false_care")}
+    if as_json:
+        _out(json.dumps({name: {"hit": share.hit, "of": share.of} for name, share in shares.items()}))
+        return
+    for name, share in shares.items():
+        _out(f"{name.replace('_', ' '):<14}{share.value or 0.0:>7.1%}   {share.hit}/{share.of}")
+    _talk(f"written: {out}, {found.pieces} pieces")
+
+
+@app.command()
 def diff(
     old: Annotated[Path, typer.Argument(help="The policy in force.")],
     new: Annotated[Path, typer.Argument(help="The policy to come.")],

@@ -1,10 +1,15 @@
-"""One utterance against one language's rules: which rules match where, after guards and decoys had their say."""
+"""One utterance against one language's rules: which rules match where, after guards and decoys had their say.
+
+Beside them, what labelled sentences taught (``learned``): it doubts rules in harmless talk, and finds where none does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from callguard.detect.lattice import Lattice
+from callguard.detect.learned import LEAST, Learned, Weighed, grams
 from callguard.detect.pattern import Pattern
 from callguard.detect.rules import CompiledRule, Guard, LanguageRules
 from callguard.model.ids import Role
@@ -12,6 +17,12 @@ from callguard.model.rule import Rule
 
 SOUND_DISCOUNT = 0.8
 """What a match is worth that rests on words which only sound like the listed ones."""
+GRAVE_MARGIN = 1.0
+"""So much further below the line of doubt, in log odds, a rule of severity 3 is still believed."""
+FAR_OVER = 1.0
+"""So far above its line, in log odds, an utterance may be of more than severity 1."""
+CARE_MARGIN = 2.0
+"""So far below the line of care, in log odds, words that sound like a call for care are still looked for."""
 
 Span = tuple[int, int]
 
@@ -27,19 +38,27 @@ class Match:
     score: float
 
 
-def find(text: str, rules: LanguageRules, *, role: Role | None = Role.CALLER) -> list[Match]:
-    """What the rules find in a text, gravest first; of one category's overlapping matches only the gravest stays.
+def find(text: str, rules: LanguageRules, *, role: Role | None = Role.CALLER, whole: bool = True) -> list[Match]:
+    """What is found in a text, gravest first; of one category's overlapping matches only the gravest stays.
 
     Words that merely sound like listed ones are tried only where the words as they stand give nothing.
+    whole: the utterance is over, so that it may be weighed as a whole where no rule matched.
     """
     written = rules.lattice(text, by_sound=False)
-    exact = _matches(written, rules, role, worth=1.0)
-    if exact:
-        return _gravest(exact)
-    heard = rules.lattice(text, by_sound=True)
-    if heard.arcs == written.arcs:
-        return []
-    return _gravest(_matches(heard, rules, role, worth=SOUND_DISCOUNT))
+    undone: set[str] = set()
+    found = _matches(written, rules, role, undone, worth=1.0)
+    learned = rules.learned if role is not Role.AGENT else None
+    if learned is None or written.size < LEAST[learned.language]:
+        return _gravest(found or _by_sound(text, written, rules, role))
+    pieces = grams(written, learned.language)
+    weighed = learned.weigh(pieces)
+    if not found and _could_be(weighed, learned):
+        found = _by_sound(text, written, rules, role)
+    found = [match for match in found if _believed(match, weighed, learned)]
+    if whole and not any(match.rule.category.is_care for match in found):
+        settled = bool(found or undone)
+        found = [*found, *_as_whole(pieces, weighed, written, learned, settled=settled)]
+    return _gravest(found)
 
 
 def says_notice(text: str, rules: LanguageRules) -> bool:
@@ -48,7 +67,52 @@ def says_notice(text: str, rules: LanguageRules) -> bool:
     return any(pattern.spans(lattice) for pattern in rules.notice)
 
 
-def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth: float) -> list[Match]:
+def _by_sound(text: str, written: Lattice, rules: LanguageRules, role: Role | None) -> list[Match]:
+    heard = rules.lattice(text, by_sound=True)
+    return _matches(heard, rules, role, set(), worth=SOUND_DISCOUNT) if heard.arcs != written.arcs else []
+
+
+def _believed(match: Match, weighed: Weighed, learned: Learned) -> bool:
+    """Whether a rule's match stands: it is not in talk that reads harmless as a whole. Care is always believed."""
+    margin = GRAVE_MARGIN if match.rule.severity > 2 else 0.0
+    return match.rule.category.is_care or weighed.abuse >= learned.doubted - margin
+
+
+def _could_be(weighed: Weighed, learned: Learned) -> bool:
+    """Whether a match by sound would be believed, so that it is worth looking for."""
+    return weighed.abuse >= learned.doubted - GRAVE_MARGIN or weighed.care >= learned.care - CARE_MARGIN
+
+
+def _as_whole(pieces: set[str], weighed: Weighed, lattice: Lattice, learned: Learned, *, settled: bool) -> list[Match]:
+    """What the utterance as a whole comes to, shown by the words that weighed most. settled: rules found abuse, or
+    saw it and a guard told them that it is none (said of oneself, denied, reported); then care alone is looked for.
+
+    At its line it is just a finding, and none where it was heard unclearly.
+    """
+    care = weighed.care >= learned.care
+    over = weighed.care - learned.care if care else weighed.abuse - learned.alone
+    if over < 0 or (settled and not care):
+        return []
+    kind, severity = learned.kind(pieces, care=care)
+    rule = learned.rules.get(kind)
+    if rule is None:
+        return []
+    start, end = learned.telling(lattice, care=care)
+    first, last = lattice.chars[start][0], lattice.chars[end - 1][1]
+    match = Match(
+        rule=replace(rule, severity=severity) if rule.severity == 1 and over >= FAR_OVER else rule,
+        start=first,
+        end=last,
+        words=lattice.text[first:last].strip(),
+        score=round(0.5 + 0.45 * math.tanh(over / 2), 3),
+    )
+    return [match]
+
+
+def _matches(
+    lattice: Lattice, rules: LanguageRules, role: Role | None, undone: set[str], *, worth: float
+) -> list[Match]:
+    """What the rules match. undone: filled with the guards that made a match harmless."""
     tried: set[tuple[int, int]] = set()
     by_anchor = rules.by_anchor
     for symbol in lattice.present:
@@ -60,7 +124,7 @@ def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth
         if compiled.rule.speaker is not None and role is not compiled.rule.speaker:
             continue
         for start, end in compiled.patterns[place].spans(lattice):
-            if _stands(compiled, lattice, (start, end), guarded):
+            if _stands(compiled, lattice, (start, end), guarded, undone):
                 first, last = lattice.chars[start][0], lattice.chars[end - 1][1]
                 found.append(
                     Match(
@@ -74,7 +138,9 @@ def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth
     return found
 
 
-def _stands(compiled: CompiledRule, lattice: Lattice, span: Span, guarded: dict[str, list[Span]]) -> bool:
+def _stands(
+    compiled: CompiledRule, lattice: Lattice, span: Span, guarded: dict[str, list[Span]], undone: set[str]
+) -> bool:
     if not all(any(pattern.spans(lattice) for pattern in group) for group in compiled.also):
         return False
     for guard in compiled.guards:
@@ -83,6 +149,7 @@ def _stands(compiled: CompiledRule, lattice: Lattice, span: Span, guarded: dict[
             spans = [hit for pattern in guard.patterns for hit in _guard_spans(pattern, lattice)]
             guarded[guard.name] = spans
         if any(_undoes(guard, hit, span, lattice) for hit in spans):
+            undone.add(guard.name)
             return False
     return True
 

@@ -212,6 +212,7 @@ class JapaneseWords:
         pieces: list[Piece] = []
         titles: set[int] = set()
         named = -1
+        said: list[str] = []
         for morpheme in _tokenizer().tokenize(plain):
             start, end = went[morpheme.begin()], went[morpheme.end()]
             if start == end:
@@ -220,6 +221,7 @@ class JapaneseWords:
             starts.add(end)
             if chars[start] == STOP:
                 continue
+            said.append(_reading(morpheme))
             lattice.inside.update(_inner(morpheme, went))
             kind = morpheme.part_of_speech()[0]
             if chars[start] == "君" and kind == "接尾辞" and named == start:
@@ -227,11 +229,12 @@ class JapaneseWords:
             named = end if kind == "名詞" else -1
             self._dictionary(lattice, morpheme, start, end)
             if by_sound:
-                said, text = jaconv.kata2hira(_reading(morpheme)), folded[start:end]
-                pieces.append(Piece(said, start, end, text, _fishy(morpheme), _sure(morpheme, text)))
+                sound, text = jaconv.kata2hira(said[-1]), folded[start:end]
+                pieces.append(Piece(sound, start, end, text, _fishy(morpheme), _sure(morpheme, text)))
                 if kind == "名詞" and len(text) > 1 and _is_kana(text):
                     for symbol, _ in self.texts.get(fold(morpheme.normalized_form()), ()):
                         lattice.add(start, symbol, end)
+        lattice.said = "".join(said)
         for place in range(size):
             if chars[place] == STOP:
                 lattice.add(place, STOP, place + 1)

@@ -24,6 +24,7 @@ class Lattice:
     inside: positions in the middle of a word, where no match and nothing after a gap begins.
     chars: per position, the (start, end) of its piece of ``text``.
     text: the utterance as recognized.
+    literal: its positions joined, English with spaces between. said: how it is read, where spelling and sound differ.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Lattice:
     soft: set[int]
     chars: list[tuple[int, int]]
     literal: str = ""
+    said: str = ""
     present: set[str] = field(default_factory=set)
     inside: set[int] = field(default_factory=set)
 

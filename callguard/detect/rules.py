@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callguard.detect.english import EnglishWords, confusions
 from callguard.detect.japanese import JapaneseWords
 from callguard.detect.lattice import Lattice
+from callguard.detect.learned import Learned
 from callguard.detect.measures import Measure, read_measures
 from callguard.detect.pattern import Node, Pattern, parse
 from callguard.detect.tables import read_rule
@@ -59,6 +60,7 @@ class LanguageRules:
     """The rules of one language. by_anchor: symbol to the numbers of (rule, pattern) worth trying.
 
     notice: what an agent says when telling the caller of a limit, a recording or the end of the call.
+    learned: what labelled sentences taught beside the rules, None without.
     """
 
     language: str
@@ -66,6 +68,7 @@ class LanguageRules:
     rules: tuple[CompiledRule, ...]
     by_anchor: Mapping[str, tuple[tuple[int, int], ...]]
     notice: tuple[Pattern, ...] = ()
+    learned: Learned | None = None
 
     def lattice(self, text: str, *, by_sound: bool) -> Lattice:
         """The lattice of a text in this language."""
@@ -85,6 +88,9 @@ class RuleSet:
             for compiled in language.rules:
                 if compiled.rule.id == rule_id:
                     return compiled.rule
+            for rule in language.learned.rules.values() if language.learned else ():
+                if rule.id == rule_id:
+                    return rule
         return next((measure.rule for measure in self.measures if measure.rule.id == rule_id), None)
 
 
@@ -106,11 +112,16 @@ def merge_tables(files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return raw
 
 
-def compile_rules(raw: Mapping[str, Any]) -> RuleSet:
+def compile_rules(raw: Mapping[str, Any], learned: Iterable[Learned] = ()) -> RuleSet:
     """Compile what ``merge_tables`` made. Raises SettingsError that names the rule, list or frame that is wrong."""
     off = frozenset(str(name) for name in raw.get("off", ()))
     kinds: dict[str, type[EnglishWords] | type[JapaneseWords]] = {"en": EnglishWords, "ja": JapaneseWords}
-    languages = {code: _language(code, raw[code], kind(), off) for code, kind in kinds.items() if raw.get(code)}
+    taught = {one.language: one for one in learned}
+    languages = {
+        code: replace(_language(code, raw[code], kind(), off), learned=taught.get(code))
+        for code, kind in kinds.items()
+        if raw.get(code)
+    }
     return RuleSet(languages=languages, measures=read_measures(raw.get("measure", ()), off))
 
 

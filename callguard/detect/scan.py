@@ -144,10 +144,10 @@ def _judge(
         return memory, []
     before = _tail_of(memory, heard)
     text = "".join(word.text for word in words)
-    line = [(match, 0) for match in find(text, spoken, role=heard.role)]
+    line = [(match, 0) for match in find(text, spoken, role=heard.role, whole=firm is None)]
     if before is not None:
         lead = _open_ended(before.text) + (" " if spoken.language == "en" else "")
-        joined = find(lead + text.lstrip(), spoken, role=heard.role)
+        joined = find(lead + text.lstrip(), spoken, role=heard.role, whole=False)
         shift = len(lead) - (len(text) - len(text.lstrip()))
         line += [(match, shift) for match in joined if match.start < len(lead) < match.end]
     firm = len(text) if firm is None else min(firm, len(_open_ended(text)) - 1)

@@ -115,8 +115,9 @@ def test_a_policy_reads_as_a_page(language: str, word: str) -> None:
 
 def test_a_switched_off_rule_changes_the_outcome_of_a_scene(tmp_path: Path) -> None:
     base = shipped("policies/en.toml")
-    rules = load_rules(load_policy(base)).languages["en"].rules
-    threats = [one.rule.id for one in rules if one.rule.category.value == "threat"]
+    rules = load_rules(load_policy(base)).languages["en"]
+    threats = [one.rule.id for one in rules.rules if one.rule.category.value == "threat"]
+    threats += [one.id for kind, one in rules.learned.rules.items() if kind.value == "threat"]
     file = tmp_path / "milder.toml"
     file.write_text(f'extends = "{base}"\nname = "milder"\n[rules]\noff = {json.dumps(threats)}\n')
     calls = list(scenarios())
