@@ -129,13 +129,13 @@ class Learned:
                 for at in range(start, end):
                     gain[at] += share
         longest = LONGEST_STRETCH[self.language]
-        best, span = -math.inf, (0, lattice.size)
+        best, span = (-math.inf, 0), (0, lattice.size)
         for start in range(lattice.size):
             total = 0.0
             for end in range(start + 1, min(lattice.size, start + longest) + 1):
                 total += gain[end - 1]
-                if total > best:
-                    best, span = total, (start, end)
+                if (total, start - end) > best:
+                    best, span = (total, start - end), (start, end)
         return span
 
 

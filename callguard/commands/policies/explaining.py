@@ -181,6 +181,8 @@ def _rights(policy: Policy, code: str) -> Rows:
 def _rules(policy: Policy, rules: RuleSet, code: str) -> Rows:
     kinds = Counter(one.rule.category.value for found in rules.languages.values() for one in found.rules)
     rows = [(kind, said("rules", code).format(count=number)) for kind, number in sorted(kinds.items())]
+    taught = [found.learned for found in rules.languages.values() if found.learned is not None]
+    rows += [(f"{one.language}.learned", said("learned", code).format(count=len(one.pieces))) for one in taught]
     if policy.rules.off:
         rows.append((said("switched off", code), ", ".join(policy.rules.off)))
     return tuple(rows)

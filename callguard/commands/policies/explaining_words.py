@@ -33,6 +33,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "end at severity": ("allowed at severity {severity} (0: never)", "重さ{severity}で許す(0は許さない)"),
     "rest": ("between {least} s and {most} s, taken back by the agent", "{least}秒から{most}秒。本人が終えられる"),
     "rules": ("{count} rules", "規則{count}個"),
+    "learned": (
+        "what labelled sentences taught: {count} pieces of speech weighed; severity 2 at most by itself",
+        "ラベル付きの文から学んだもの: 言葉の断片{count}個の重み。単独では重さ2まで",
+    ),
 }
 
 _JAPANESE = {

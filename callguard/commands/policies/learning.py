@@ -181,7 +181,8 @@ def with_lines(learned: Learned, told: Sequence[Told], *, false_alarms: float) -
     """The model with its lines drawn from what it said of sentences it had not seen, and the figures there.
 
     alone: so that this share of complaints and neutral talk lies above. doubted: so that ``BELIEVED`` of harassment
-    lies above. care: so that ``FALSE_CARE`` of all that is no call for care lies above.
+    lies above. care: so that ``FALSE_CARE`` of all that is no call for care lies above, and
+    never below even odds.
     """
     by_label: dict[str, list[Told]] = {}
     for one in told:
@@ -194,7 +195,7 @@ def with_lines(learned: Learned, told: Sequence[Told], *, false_alarms: float) -
             code="file-unreadable",
         )
     alone = _line_above([one.weighed.abuse for one in harmless], false_alarms)
-    line = _line_above([one.weighed.care for one in (*abuse, *harmless)], FALSE_CARE)
+    line = max(0.0, _line_above([one.weighed.care for one in (*abuse, *harmless)], FALSE_CARE))
     doubted = sorted(one.weighed.abuse for one in abuse)[int((1 - BELIEVED) * len(abuse))]
     done = replace(learned, alone=alone, doubted=min(doubted, alone), care=line)
 
@@ -230,7 +231,7 @@ def learn_from(files: Sequence[Path], guards: Guards, *, false_alarms: float, sa
         raise SettingsError(
             "scikit-learn is not installed",
             where="policy learn",
-            code="not-installed",
+            code="extra-missing",
             hint="pip install callguard[learn]",
         )
     read = {str(file): read_sentences(file) for file in files}
