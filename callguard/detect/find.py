@@ -47,7 +47,7 @@ def find(text: str, rules: LanguageRules, *, role: Role | None = Role.CALLER, wh
     written = rules.lattice(text, by_sound=False)
     undone: set[str] = set()
     found = _matches(written, rules, role, undone, worth=1.0)
-    learned = rules.learned if role is not Role.AGENT else None
+    learned = rules.learned if role in (None, Role.CALLER) else None
     if learned is None or written.size < LEAST[learned.language]:
         return _gravest(found or _by_sound(text, written, rules, role))
     pieces = grams(written, learned.language)

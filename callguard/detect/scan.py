@@ -139,12 +139,14 @@ def _judge(
     """Findings in these words. firm: so many characters of a growing utterance are committed, None where it is over.
 
     What touches the end of a growing utterance stays tentative, whatever is committed: the next word may turn it.
+    worth: below 1 the words are another reading of the sound. As a whole (``find``) only the likeliest one is weighed:
+    of ten garbled ones some always read like something.
     """
     if not words:
         return memory, []
     before = _tail_of(memory, heard)
     text = "".join(word.text for word in words)
-    line = [(match, 0) for match in find(text, spoken, role=heard.role, whole=firm is None)]
+    line = [(match, 0) for match in find(text, spoken, role=heard.role, whole=firm is None and worth == 1.0)]
     if before is not None:
         lead = _open_ended(before.text) + (" " if spoken.language == "en" else "")
         joined = find(lead + text.lstrip(), spoken, role=heard.role, whole=False)
