@@ -79,8 +79,8 @@ def _believed(match: Match, weighed: Weighed, learned: Learned) -> bool:
 
 
 def _could_be(weighed: Weighed, learned: Learned) -> bool:
-    """Whether a match by sound would be believed, so that it is worth looking for."""
-    return weighed.abuse >= learned.doubted - GRAVE_MARGIN or weighed.care >= learned.care - CARE_MARGIN
+    """Whether a match by sound might be believed and is worth looking for: most talk is harmless and saves it."""
+    return weighed.abuse >= learned.doubted or weighed.care >= learned.care - CARE_MARGIN
 
 
 def _as_whole(pieces: set[str], weighed: Weighed, lattice: Lattice, learned: Learned, *, settled: bool) -> list[Match]:
