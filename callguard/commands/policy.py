@@ -143,7 +143,7 @@ def learn(
 
     found = learn_from(utterances, Guards(policy, warn=_talk), false_alarms=false_alarms, say=_talk)
     out.write_text(found.text, encoding="utf-8")
-    shares = {name: getattr(found.figures, name) for name in ("found", "false_alarms", "care", "false_care")}
+    shares = found.figures._asdict()
     if as_json:
         _out(json.dumps({name: {"hit": share.hit, "of": share.of} for name, share in shares.items()}))
         return

@@ -45,8 +45,7 @@ def find(text: str, rules: LanguageRules, *, role: Role | None = Role.CALLER, wh
     whole: the utterance is over, so that it may be weighed as a whole where no rule matched.
     """
     written = rules.lattice(text, by_sound=False)
-    undone: set[str] = set()
-    found = _matches(written, rules, role, undone, worth=1.0)
+    found, undone = _matches(written, rules, role, worth=1.0)
     learned = rules.learned if role in (None, Role.CALLER) else None
     if learned is None or written.size < LEAST[learned.language]:
         return _gravest(found or _by_sound(text, written, rules, role))
@@ -56,8 +55,7 @@ def find(text: str, rules: LanguageRules, *, role: Role | None = Role.CALLER, wh
         found = _by_sound(text, written, rules, role)
     found = [match for match in found if _believed(match, weighed, learned)]
     if whole and not any(match.rule.category.is_care for match in found):
-        settled = bool(found or undone)
-        found = [*found, *_as_whole(pieces, weighed, written, learned, settled=settled)]
+        found = [*found, *_as_whole(pieces, weighed, written, learned, settled=undone or bool(found))]
     return _gravest(found)
 
 
@@ -69,7 +67,7 @@ def says_notice(text: str, rules: LanguageRules) -> bool:
 
 def _by_sound(text: str, written: Lattice, rules: LanguageRules, role: Role | None) -> list[Match]:
     heard = rules.lattice(text, by_sound=True)
-    return _matches(heard, rules, role, set(), worth=SOUND_DISCOUNT) if heard.arcs != written.arcs else []
+    return _matches(heard, rules, role, worth=SOUND_DISCOUNT)[0] if heard.arcs != written.arcs else []
 
 
 def _believed(match: Match, weighed: Weighed, learned: Learned) -> bool:
@@ -97,61 +95,49 @@ def _as_whole(pieces: set[str], weighed: Weighed, lattice: Lattice, learned: Lea
     rule = learned.rules.get(kind)
     if rule is None:
         return []
-    start, end = learned.telling(lattice, care=care)
-    first, last = lattice.chars[start][0], lattice.chars[end - 1][1]
-    match = Match(
-        rule=replace(rule, severity=severity) if rule.severity == 1 and over >= FAR_OVER else rule,
-        start=first,
-        end=last,
-        words=lattice.text[first:last].strip(),
-        score=round(0.5 + 0.45 * math.tanh(over / 2), 3),
-    )
-    return [match]
+    if rule.severity == 1 and over >= FAR_OVER:
+        rule = replace(rule, severity=severity)
+    score = round(0.5 + 0.45 * math.tanh(over / 2), 3)
+    return [_match(rule, lattice, learned.telling(lattice, care=care), score)]
 
 
-def _matches(
-    lattice: Lattice, rules: LanguageRules, role: Role | None, undone: set[str], *, worth: float
-) -> list[Match]:
-    """What the rules match. undone: filled with the guards that made a match harmless."""
+def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth: float) -> tuple[list[Match], bool]:
+    """What the rules match, and whether a guard made a match harmless."""
     tried: set[tuple[int, int]] = set()
     by_anchor = rules.by_anchor
     for symbol in lattice.present:
         tried.update(by_anchor.get(symbol, ()))
     guarded: dict[str, list[Span]] = {}
     found: list[Match] = []
+    undone = False
     for number, place in sorted(tried):
         compiled = rules.rules[number]
         if compiled.rule.speaker is not None and role is not compiled.rule.speaker:
             continue
         for start, end in compiled.patterns[place].spans(lattice):
-            if _stands(compiled, lattice, (start, end), guarded, undone):
-                first, last = lattice.chars[start][0], lattice.chars[end - 1][1]
-                found.append(
-                    Match(
-                        rule=compiled.rule,
-                        start=first,
-                        end=last,
-                        words=lattice.text[first:last].strip(),
-                        score=compiled.rule.score * worth,
-                    )
-                )
-    return found
+            if not all(any(pattern.spans(lattice) for pattern in group) for group in compiled.also):
+                break
+            if _is_guarded(compiled, lattice, (start, end), guarded):
+                undone = True
+            else:
+                found.append(_match(compiled.rule, lattice, (start, end), compiled.rule.score * worth))
+    return found, undone
 
 
-def _stands(
-    compiled: CompiledRule, lattice: Lattice, span: Span, guarded: dict[str, list[Span]], undone: set[str]
-) -> bool:
-    if not all(any(pattern.spans(lattice) for pattern in group) for group in compiled.also):
-        return False
+def _match(rule: Rule, lattice: Lattice, span: Span, score: float) -> Match:
+    first, last = lattice.chars[span[0]][0], lattice.chars[span[1] - 1][1]
+    return Match(rule=rule, start=first, end=last, words=lattice.text[first:last].strip(), score=score)
+
+
+def _is_guarded(compiled: CompiledRule, lattice: Lattice, span: Span, guarded: dict[str, list[Span]]) -> bool:
     for guard in compiled.guards:
         spans = guarded.get(guard.name)
         if spans is None:
             spans = [hit for pattern in guard.patterns for hit in _guard_spans(pattern, lattice)]
             guarded[guard.name] = spans
         if any(_undoes(guard, hit, span, lattice) for hit in spans):
-            undone.add(guard.name)
-            return False
-    return True
+            return True
+    return False
 
 
 def _guard_spans(pattern: Pattern, lattice: Lattice) -> list[Span]:

@@ -97,23 +97,19 @@ class Learned:
 
     def weigh(self, pieces: AbstractSet[str]) -> Weighed:
         """How an utterance of these pieces reads."""
-        known = self.pieces
-        there = [known[piece] for piece in known.keys() & pieces]
-        if not there:
-            return Weighed(abuse=self.base[0], care=self.base[1])
-        rarities, abuse, care, _ = zip(*there, strict=True)
-        scale = 1.0 / math.sqrt(self.room + sum(rarities))
-        return Weighed(abuse=self.base[0] + scale * sum(abuse), care=self.base[1] + scale * sum(care))
+        there, scale = self._there(pieces)
+        return Weighed(
+            abuse=self.base[0] + scale * sum([piece.abuse for piece in there]),
+            care=self.base[1] + scale * sum([piece.care for piece in there]),
+        )
 
     def kind(self, pieces: AbstractSet[str], *, care: bool) -> tuple[Category, int]:
         """The likeliest kind and its severity: 1 or 2, 0 for care."""
-        sums = [0.0] * len(KIND_COLUMNS)
-        rarity = self.room
-        for piece in (self.pieces[one] for one in self.pieces.keys() & pieces):
-            rarity += piece.rarity
+        there, scale = self._there(pieces)
+        odds = list(self.base[2:])
+        for piece in there:
             for column, weight in enumerate(piece.kinds):
-                sums[column] += weight
-        odds = [base + one / math.sqrt(rarity or 1.0) for base, one in zip(self.base[2:], sums, strict=True)]
+                odds[column] += scale * weight
         if care:
             return (CARE_KINDS[0] if odds[-1] > 0 else CARE_KINDS[1]), 0
         kinds = odds[: len(KINDS)]
@@ -137,6 +133,13 @@ class Learned:
                 if (total, start - end) > best:
                     best, span = (total, start - end), (start, end)
         return span
+
+    def _there(self, pieces: AbstractSet[str]) -> tuple[list[Piece], float]:
+        """Those of the pieces that are known, and what their weights are multiplied by."""
+        known = self.pieces
+        there = [known[piece] for piece in known.keys() & pieces]
+        rarity = self.room + sum([piece.rarity for piece in there])
+        return there, 1.0 / math.sqrt(rarity) if rarity else 0.0
 
 
 def grams(lattice: Lattice, language: str) -> set[str]:
@@ -170,7 +173,7 @@ def _placed(lattice: Lattice, language: str) -> Iterator[tuple[str, int, int]]:
 def read_learned(text: str, *, where: str) -> Learned:
     """The model that ``write_learned`` wrote. Raises SettingsError that names the line."""
     lines = text.rstrip("\n").split("\n")
-    if not lines or lines[0] != FORMAT:
+    if lines[0] != FORMAT:
         raise SettingsError(
             f"this is no file of learned weights: its first line is not {FORMAT!r}",
             where=where,

@@ -107,7 +107,7 @@ def _readings(memory: Memory, event: Readings, rules: RuleSet) -> tuple[Memory, 
         return memory, []
     accused, weight = (memory, list[Finding]()), 0
     for words in event.readings:
-        after, found = _judge(memory, heard, words, spoken, rules, worth=OTHER_READING)
+        after, found = _judge(memory, heard, words, spoken, rules, other=True)
         found = [
             replace(one, why=f"{one.why} {IN_ANOTHER_READING}".strip())
             for one in found
@@ -134,19 +134,20 @@ def _judge(
     rules: RuleSet,
     *,
     firm: int | None = None,
-    worth: float = 1.0,
+    other: bool = False,
 ) -> tuple[Memory, list[Finding]]:
     """Findings in these words. firm: so many characters of a growing utterance are committed, None where it is over.
 
     What touches the end of a growing utterance stays tentative, whatever is committed: the next word may turn it.
-    worth: below 1 the words are another reading of the sound. As a whole (``find``) only the likeliest one is weighed:
-    of ten garbled ones some always read like something.
+    other: another reading of the sound than the likeliest, which alone is weighed as a whole (``find``): of ten garbled
+    ones some always read like something.
     """
     if not words:
         return memory, []
     before = _tail_of(memory, heard)
     text = "".join(word.text for word in words)
-    line = [(match, 0) for match in find(text, spoken, role=heard.role, whole=firm is None and worth == 1.0)]
+    worth = OTHER_READING if other else 1.0
+    line = [(match, 0) for match in find(text, spoken, role=heard.role, whole=firm is None and not other)]
     if before is not None:
         lead = _open_ended(before.text) + (" " if spoken.language == "en" else "")
         joined = find(lead + text.lstrip(), spoken, role=heard.role, whole=False)

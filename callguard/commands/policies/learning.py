@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from callguard.commands.policies.sentences import Sentence, Share, read_sentences
 from callguard.commands.policies.testing import Guards
-from callguard.detect.lattice import Lattice
 from callguard.detect.learned import KINDS, SOUND, WORD, Learned, Piece, Weighed, grams, learned_rules, write_learned
+from callguard.detect.rules import LanguageRules
 from callguard.detect.verdict import Judgement
 from callguard.model.errors import SettingsError
 from callguard.model.finding import Category
@@ -34,8 +34,6 @@ SILENCE = 500.0
 """Sentences' worth of saying nothing, which is harmless. Labelled files hold far more abuse than calls do, and without
 this an utterance of unknown words is taken for it: of lines of Japanese small talk 0.6 instead of 0.8 % at one line."""
 
-LatticeOf = Callable[[str], Lattice]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -46,28 +44,36 @@ class Sample:
     grams: frozenset[str]
 
 
-def samples_of(file: str, sentences: Sequence[Sentence], language: str, lattice_of: LatticeOf) -> list[Sample]:
+def samples_of(file: str, sentences: Sequence[Sentence], spoken: LanguageRules) -> list[Sample]:
     """The sentences with their pieces."""
     return [
-        Sample(file=file, sentence=one, grams=frozenset(grams(lattice_of(one.text), language))) for one in sentences
+        Sample(
+            file=file,
+            sentence=one,
+            grams=frozenset(grams(spoken.lattice(one.text, by_sound=False), spoken.language)),
+        )
+        for one in sentences
     ]
 
 
-def learn(samples: Sequence[Sample], language: str, *, most: int = MOST_PIECES) -> Learned:
-    """The weights these sentences teach; the lines are drawn by the caller (``alone`` and the like are infinite)."""
+def learn(samples: Sequence[Sample], language: str, *, kinds: bool = True) -> Learned:
+    """The weights these sentences teach; the lines are drawn by ``with_lines`` (until then nothing is found).
+
+    kinds: also what tells one kind from another, which is most of the work.
+    """
     rarity = _rarities(samples)
-    first = _fit(samples, rarity)
+    first, _ = _fit(samples, rarity, kinds=False)
     counts = Counter(gram for sample in samples for gram in sample.grams if gram in rarity)
     weight = {
         gram: math.sqrt(rarity[gram] * counts[gram]) * max(abs(piece.abuse), abs(piece.care))
         for gram, piece in first.items()
     }
-    kept = sorted(rarity, key=lambda gram: (-weight[gram], gram))[:most]
-    rarity = {gram: rarity[gram] for gram in kept}
+    kept = sorted(rarity, key=lambda gram: (-weight[gram], gram))[:MOST_PIECES]
+    pieces, base = _fit(samples, {gram: rarity[gram] for gram in kept}, kinds=kinds)
     return Learned(
         language=language,
-        pieces=(pieces := _fit(samples, rarity)),
-        base=tuple(pieces.base),
+        pieces=pieces,
+        base=base,
         room=ROOM,
         alone=math.inf,
         doubted=-math.inf,
@@ -85,25 +91,17 @@ class Told:
 
 
 def held_out(
-    samples: Sequence[Sample],
-    language: str,
-    *,
-    most: int = MOST_PIECES,
-    shown: Callable[[int], None] = lambda fold: None,
+    samples: Sequence[Sample], language: str, *, shown: Callable[[int], None] = lambda fold: None
 ) -> list[Told]:
     """Each sentence weighed by weights that were learned without its file. shown: called after each of the folds."""
     files = sorted({sample.file for sample in samples})
     told: list[Told] = []
     for fold in range(min(FOLDS, len(files))):
         out = set(files[fold::FOLDS])
-        learned = learn([sample for sample in samples if sample.file not in out], language, most=most)
+        learned = learn([sample for sample in samples if sample.file not in out], language, kinds=False)
         told += [Told(sample=one, weighed=learned.weigh(one.grams)) for one in samples if one.file in out]
         shown(fold)
     return told
-
-
-class _Pieces(dict[str, Piece]):
-    base: list[float]
 
 
 def _rarities(samples: Sequence[Sample]) -> dict[str, float]:
@@ -115,7 +113,10 @@ def _rarities(samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
-def _fit(samples: Sequence[Sample], rarity: dict[str, float]) -> _Pieces:
+def _fit(
+    samples: Sequence[Sample], rarity: dict[str, float], *, kinds: bool
+) -> tuple[dict[str, Piece], tuple[float, ...]]:
+    """Each piece's weights, and the log odds of nothing per column."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
@@ -130,21 +131,20 @@ def _fit(samples: Sequence[Sample], rarity: dict[str, float]) -> _Pieces:
     table = csr_matrix((values, (rows, columns)), shape=(len(samples), len(place)))
     verdicts = np.array([sample.sentence.wanted for sample in samples])
     abuse, care = verdicts == Judgement.HARASSMENT, verdicts == Judgement.CARE
-    everything = np.ones(len(samples), dtype=bool)
-    category = np.array([sample.sentence.category for sample in samples])
-    severe = np.array([sample.sentence.severity >= 2 for sample in samples])
-    asked = [(everything, abuse), (everything, care)]
-    asked += [(abuse, category == kind.value) for kind in KINDS]
-    asked += [(abuse, severe), (care, category == Category.LIFE_AT_RISK.value)]
-    found = [_line(table[among], yes[among], silence=SILENCE if among is everything else 0.0) for among, yes in asked]
-    pieces = _Pieces()
-    pieces.base = [base for base, _ in found]
-    root = {gram: math.sqrt(rarity[gram]) for gram in place}
+    found = [_line(table, yes, silence=SILENCE) for yes in (abuse, care)]
+    if kinds:
+        category = np.array([sample.sentence.category for sample in samples])
+        severe = np.array([sample.sentence.severity >= 2 for sample in samples])
+        asked = [(abuse, category == kind.value) for kind in KINDS]
+        asked += [(abuse, severe), (care, category == Category.LIFE_AT_RISK.value)]
+        found += [_line(table[among], yes[among], silence=0.0) for among, yes in asked]
+    pieces: dict[str, Piece] = {}
     for gram, number in place.items():
-        abuse_weight, care_weight, *kinds = [root[gram] * float(weights[number]) for _, weights in found]
+        root = math.sqrt(rarity[gram])
+        for_abuse, for_care, *for_kinds = [root * float(weights[number]) for _, weights in found]
         tells = gram.startswith(WORD) or (not gram.isascii() and not gram.startswith(SOUND))
-        pieces[gram] = Piece(rarity[gram], abuse_weight, care_weight, tuple(kinds) if tells else ())
-    return pieces
+        pieces[gram] = Piece(rarity[gram], for_abuse, for_care, tuple(for_kinds) if tells else ())
+    return pieces, tuple(base for base, _ in found)
 
 
 def _line(table: Any, yes: Any, *, silence: float) -> tuple[float, Any]:
@@ -164,8 +164,7 @@ def _line(table: Any, yes: Any, *, silence: float) -> tuple[float, Any]:
     return float(model.intercept_[0]), model.coef_[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(NamedTuple):
     """What the model did on sentences of files it had not learned from, by itself, without the rules.
 
     found: harassment at the line ``alone``. false_alarms: harmless ones there. care, false_care: at the line ``care``.
@@ -181,8 +180,8 @@ def with_lines(learned: Learned, told: Sequence[Told], *, false_alarms: float) -
     """The model with its lines drawn from what it said of sentences it had not seen, and the figures there.
 
     alone: so that this share of complaints and neutral talk lies above. doubted: so that ``BELIEVED`` of harassment
-    lies above. care: so that ``FALSE_CARE`` of all that is no call for care lies above, and
-    never below even odds.
+    lies above. care: so that ``FALSE_CARE`` of all that is no call for care lies above, and never below
+    even odds.
     """
     by_label: dict[str, list[Told]] = {}
     for one in told:
@@ -191,7 +190,7 @@ def with_lines(learned: Learned, told: Sequence[Told], *, false_alarms: float) -
     if not abuse or not harmless or not care:
         raise SettingsError(
             "harassment, harmless sentences and calls for care are all needed, in two files or more",
-            where="--utterances",
+            where="utterances",
             code="file-unreadable",
         )
     alone = _line_above([one.weighed.abuse for one in harmless], false_alarms)
@@ -244,19 +243,13 @@ def learn_from(files: Sequence[Path], guards: Guards, *, false_alarms: float, sa
     spoken = guards.of(language).rules.languages.get(language)
     if spoken is None:
         raise SettingsError(f"the policy has no rules for {language!r}", where="--policy", code="policy-wrong")
-
-    def lattice(text: str) -> Lattice:
-        return spoken.lattice(text, by_sound=False)
-
-    samples = [one for file, rows in read.items() for one in samples_of(file, rows, language, lattice)]
+    samples = [one for file, rows in read.items() for one in samples_of(file, rows, spoken)]
     say(f"{len(samples)} sentences of {len(read)} files")
     told = held_out(samples, language, shown=lambda fold: say(f"held out: part {fold + 1} of {min(FOLDS, len(read))}"))
     learned, found = with_lines(learn(samples, language), told, false_alarms=false_alarms)
     notes = {"sentences": str(len(samples)), "sha256": _digest(samples)}
     notes |= {
-        f"held-out {name.replace('_', '-')}": f"{share.hit} of {share.of}"
-        for name in ("found", "false_alarms", "care", "false_care")
-        if isinstance(share := getattr(found, name), Share)
+        f"held-out {name.replace('_', '-')}": f"{share.hit} of {share.of}" for name, share in found._asdict().items()
     }
     return Lesson(text=write_learned(learned, notes), pieces=len(learned.pieces), figures=found)
 

@@ -96,9 +96,7 @@ def test_the_shipped_weights_came_of_our_sentences_without_those_held_out(langua
         one
         for sentences in sorted((SENTENCES / language).glob("*.tsv"))
         if sentences.stem not in HELD_OUT[language]
-        for one in samples_of(
-            sentences.stem, read_sentences(sentences), language, lambda said: spoken.lattice(said, by_sound=False)
-        )
+        for one in samples_of(sentences.stem, read_sentences(sentences), spoken)
     ]
     assert f"# sentences {len(samples)}\n# sha256 {_digest(samples)}\n" in text
     assert read_learned(text, where=str(file)).language == language
