@@ -245,21 +245,34 @@ def _compiled(
     files: tuple[str, ...], off: tuple[str, ...], severities: tuple[tuple[str, int], ...], marks: tuple[int, ...]
 ) -> RuleSet:
     del marks  # changes when a file does, so that a reload compiles anew
-    learned = [_learned(file) for file in files if file.endswith(LEARNED)]
+    learned: dict[str, Learned] = {}
+    for file in (file for file in files if file.endswith(LEARNED)):
+        one = _learned(file)
+        if one.language in learned:
+            raise SettingsError(
+                f"is the second file of weights for {one.language!r}",
+                where=file,
+                hint="name one of the two in [rules] files; callguard policy learn makes one of all your sentences",
+            )
+        learned[one.language] = one
     raw = raw_rules(
         [file for file in files if not file.endswith(LEARNED)],
         off=off,
         severities=dict(severities),
-        beside=frozenset(rule.id for one in learned for rule in one.rules.values()),
+        beside=frozenset(rule.id for one in learned.values() for rule in one.rules.values()),
     )
-    return compile_rules(raw, [one.chosen(frozenset(off), dict(severities)) for one in learned])
+    for one in learned.values():
+        if one.language not in raw:
+            raise SettingsError(
+                f"the weights are for {one.language!r}, a language the policy has no rules for",
+                where="rules.files",
+                hint=f"add rules of that language, such as rules/{one.language}, or leave the weights out",
+            )
+    return compile_rules(raw, [one.chosen(frozenset(off), dict(severities)) for one in learned.values()])
 
 
 def _learned(file: str) -> Learned:
-    try:
-        return read_learned(Path(file).read_text(encoding="utf-8"), where=file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot be read: {error}", where=file, code="file-unreadable") from None
+    return read_learned(_text(Path(file)), where=file)
 
 
 def raw_rules(
@@ -317,16 +330,21 @@ def _beside(file: Path, name: str) -> Path:
     return beside if beside.exists() else shipped(f"policies/{name}")
 
 
-def _toml(path: Path) -> _Source:
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        return _Source(path, text, tomllib.loads(text))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SettingsError("there is no such file", where=str(path), code="settings-missing") from None
     except UnicodeDecodeError:
         raise SettingsError("not UTF-8 text", where=str(path), code="settings-not-toml") from None
     except OSError as error:
         raise SettingsError(f"cannot be read: {error.strerror}", where=str(path), code="settings-missing") from None
+
+
+def _toml(path: Path) -> _Source:
+    text = _text(path)
+    try:
+        return _Source(path, text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+)", str(error))
         place = f"{path}:{found.group(1)}" if found else str(path)

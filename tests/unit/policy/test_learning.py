@@ -13,6 +13,7 @@ from callguard.commands.policies.learning import _digest, samples_of
 from callguard.commands.policies.sentences import read_sentences
 from callguard.detect.learned import read_learned
 from callguard.detect.verdict import Judgement, judge_text
+from callguard.model.errors import SettingsError
 from callguard.policyfile import load_policy, load_rules
 from callguard.shipped import shipped
 
@@ -85,6 +86,23 @@ def test_what_cannot_be_learned_from_is_told(files: list[Path], tmp_path: Path) 
     harmless.write_text("id\tlang\tlabel\tcategory\tseverity\ttext\n1\ten\tneutral\t-\t0\tyes\n")
     assert learn(harmless, harmless.rename(tmp_path / "h.tsv"), "--out", out)[0] != 0
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "what"),
+    [
+        ('["rules/en", "own.weights"]', "own.weights", "second file of weights for 'en'"),
+        ('["rules/ja", "own.weights"]', "rules.files", "the policy has no rules for"),
+        ('["rules/en/10-words.toml", "gone.weights"]', "rules", "gone.weights"),
+    ],
+)
+def test_weights_that_could_not_serve_are_told(tmp_path: Path, written: str, where: str, what: str) -> None:
+    (tmp_path / "own.weights").write_text(Path(shipped("policies/rules/en/95-learned.weights")).read_text())
+    policy = tmp_path / "own.toml"
+    policy.write_text(f'extends = "{shipped("policies/en.toml")}"\nname = "own"\n[rules]\nfiles = {written}\n')
+    with pytest.raises(SettingsError) as told:
+        load_rules(load_policy(policy))
+    assert what in str(told.value) and where in told.value.where, str(told.value)
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
