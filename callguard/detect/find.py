@@ -104,9 +104,11 @@ def _as_whole(pieces: set[str], weighed: Weighed, lattice: Lattice, learned: Lea
 def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth: float) -> tuple[list[Match], bool]:
     """What the rules match, and whether a guard made a match harmless."""
     tried: set[tuple[int, int]] = set()
-    by_anchor = rules.by_anchor
-    for symbol in lattice.present:
-        tried.update(by_anchor.get(symbol, ()))
+    present = lattice.present
+    for symbol in present:
+        for besides, place in rules.by_anchor.get(symbol, ()):
+            if not besides.isdisjoint(present):
+                tried.add(place)
     guarded: dict[str, list[Span]] = {}
     found: list[Match] = []
     undone = False

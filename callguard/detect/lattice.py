@@ -24,6 +24,7 @@ class Lattice:
     inside: positions in the middle of a word, where no match and nothing after a gap begins.
     chars: per position, the (start, end) of its piece of ``text``.
     text: the utterance as recognized.
+    present: the symbols there are. starts: where each of them begins, ascending or not.
     literal: its positions joined, English with spaces between. said: how it is read, where spelling and sound differ.
     """
 
@@ -36,6 +37,7 @@ class Lattice:
     literal: str = ""
     said: str = ""
     present: set[str] = field(default_factory=set)
+    starts: dict[str, list[int]] = field(default_factory=dict)
     inside: set[int] = field(default_factory=set)
 
     def add(self, start: int, symbol: str, end: int) -> None:
@@ -44,7 +46,11 @@ class Lattice:
         ends = table.get(symbol)
         if ends is None:
             table[symbol] = (end,)
-            self.present.add(symbol)
+            if symbol in self.present:
+                self.starts[symbol].append(start)
+            else:
+                self.present.add(symbol)
+                self.starts[symbol] = [start]
         elif end not in ends:
             table[symbol] = (*ends, end)
 

@@ -12,7 +12,7 @@ word        the word as it stands          ~kill       any form of it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from callguard.detect.lattice import STOP, Lattice
@@ -175,20 +175,27 @@ class Pattern:
         for need in self.needs:
             if need.isdisjoint(present):
                 return found
-        at, firsts, arcs = 0, self.firsts, lattice.arcs
         inside = frozenset[int]() if within_words else lattice.inside
-        while at < lattice.size:
-            if at in inside or (firsts is not None and firsts.isdisjoint(arcs[at])):
-                at += 1
+        reached = 0
+        for at in self._starts(lattice):
+            if at < reached or at in inside:
                 continue
             ends = self.node.ends(lattice, at)
             longest = max(ends) if ends else at
             if longest > at:
                 found.append((at, longest))
-                at = longest
-            else:
-                at += 1
+                reached = longest
         return found
+
+    def _starts(self, lattice: Lattice) -> Iterable[int]:
+        """The positions at which it can begin, ascending."""
+        if self.firsts is None:
+            return range(lattice.size)
+        names = self.firsts & lattice.present
+        if len(names) == 1:
+            (name,) = names
+            return sorted(lattice.starts[name])
+        return sorted({at for name in names for at in lattice.starts[name]})
 
 
 _PIECE = re.compile(r"\.\.\d+|\{[^{}\s]+\}|<[^<>\s]+>|[()|?*!^$]|[^\s()|?*!^$<>{}]+")

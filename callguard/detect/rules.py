@@ -57,8 +57,10 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRules:
-    """The rules of one language. by_anchor: symbol to the numbers of (rule, pattern) worth trying.
+    """The rules of one language.
 
+    by_anchor: symbol to the patterns worth trying where it is, as numbers of (rule, pattern); each with symbols of
+        which one must be there besides.
     notice: what an agent says when telling the caller of a limit, a recording or the end of the call.
     learned: what labelled sentences taught beside the rules, None without.
     """
@@ -66,7 +68,7 @@ class LanguageRules:
     language: str
     words: Words
     rules: tuple[CompiledRule, ...]
-    by_anchor: Mapping[str, tuple[tuple[int, int], ...]]
+    by_anchor: Mapping[str, tuple[tuple[frozenset[str], tuple[int, int]], ...]]
     notice: tuple[Pattern, ...] = ()
     learned: Learned | None = None
 
@@ -147,12 +149,14 @@ def _language(code: str, tables: Mapping[str, Any], words: Words, off: frozenset
     return LanguageRules(language=code, words=words, rules=rules, by_anchor=_anchors(rules), notice=notice)
 
 
-def _anchors(rules: Sequence[CompiledRule]) -> dict[str, tuple[tuple[int, int], ...]]:
-    index: dict[str, list[tuple[int, int]]] = {}
+def _anchors(rules: Sequence[CompiledRule]) -> dict[str, tuple[tuple[frozenset[str], tuple[int, int]], ...]]:
+    index: dict[str, list[tuple[frozenset[str], tuple[int, int]]]] = {}
     for number, rule in enumerate(rules):
         for place, pattern in enumerate(rule.patterns):
-            for anchor in pattern.anchors:
-                index.setdefault(anchor, []).append((number, place))
+            anchors = frozenset(pattern.anchors)
+            besides = next((need for need in pattern.needs if need != anchors), anchors)
+            for anchor in anchors:
+                index.setdefault(anchor, []).append((besides, (number, place)))
     return {anchor: tuple(places) for anchor, places in index.items()}
 
 
