@@ -106,9 +106,9 @@ def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth
     tried: set[tuple[int, int]] = set()
     present = lattice.present
     for symbol in present:
-        for besides, place in rules.by_anchor.get(symbol, ()):
+        for besides, pattern in rules.by_anchor.get(symbol, ()):
             if not besides.isdisjoint(present):
-                tried.add(place)
+                tried.add(pattern)
     guarded: dict[str, list[Span]] = {}
     found: list[Match] = []
     undone = False
@@ -117,7 +117,7 @@ def _matches(lattice: Lattice, rules: LanguageRules, role: Role | None, *, worth
         if compiled.rule.speaker is not None and role is not compiled.rule.speaker:
             continue
         for start, end in compiled.patterns[place].spans(lattice):
-            if not all(any(pattern.spans(lattice) for pattern in group) for group in compiled.also):
+            if not all(any(one.spans(lattice) for one in group) for group in compiled.also):
                 break
             if _is_guarded(compiled, lattice, (start, end), guarded):
                 undone = True
