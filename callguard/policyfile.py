@@ -232,6 +232,11 @@ def load_policy(path: Path, *, queue: str = "") -> Policy:
     return _frozen(read, chain, queue)
 
 
+def own_queues(path: Path) -> frozenset[str]:
+    """The queues that a policy, or what it extends, has settings for. Raises SettingsError."""
+    return frozenset(queue for source in _chain(path) for queue in source.values.get("queue", {}))
+
+
 def load_rules(policy: Policy) -> RuleSet:
     """The policy's rules, compiled; those switched off left out, severities as the policy has them.
 

@@ -7,6 +7,7 @@ hiragana dropped, punctuation and spaces taken out. So バカ, ばか and ばー
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,8 +97,20 @@ def _inside_number(text: str, place: int) -> bool:
 
 
 @cache
+def _sudachi() -> Any:
+    return Dictionary(dict="core")
+
+
+_OWN = threading.local()
+
+
 def _tokenizer() -> Any:
-    return Dictionary(dict="core").tokenizer(mode=SplitMode.C)
+    """This thread's own: one that is at work refuses another thread."""
+    try:
+        return _OWN.tokenizer
+    except AttributeError:
+        _OWN.tokenizer = _sudachi().tokenizer(mode=SplitMode.C)
+        return _OWN.tokenizer
 
 
 def reading(phrase: str) -> str:
