@@ -233,7 +233,8 @@ class Daemon:
                 await self._keep_policies()
             except CallguardError as error:
                 log.error("the policies were not reloaded; the old ones hold: %s", error)
-            notify("READY=1")
+            finally:
+                notify("READY=1")
 
     def _go(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
