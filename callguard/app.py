@@ -615,13 +615,15 @@ class Daemon:
     async def _over(self, call: GuardedCall) -> None:
         """A call has ended: count it for its number, forget it."""
         number = call.caller_number
-        if is_one_person(call.guard.policy, number):
-            rung = call.judge.ladder.rung
-            await self._record.do(self.store.note_call, number, wall(), rung, call=call.call.id)
-        self.tell(row_of(call, hearing=self.hearing))
-        self.calls.pop(call.call.id, None)
-        self._by_leg = {leg: one for leg, one in self._by_leg.items() if one is not call}
-        self._untapped.discard(call.call.id)
+        try:
+            if is_one_person(call.guard.policy, number):
+                rung = call.judge.ladder.rung
+                await self._record.do(self.store.note_call, number, wall(), rung, call=call.call.id)
+        finally:
+            self.tell(row_of(call, hearing=self.hearing))
+            self.calls.pop(call.call.id, None)
+            self._by_leg = {leg: one for leg, one in self._by_leg.items() if one is not call}
+            self._untapped.discard(call.call.id)
 
     async def _stop_calls(self) -> None:
         await asyncio.gather(*(call.close() for call in list(self.calls.values())), return_exceptions=True)
@@ -642,7 +644,7 @@ class Daemon:
 
     async def _rows(self) -> None:
         for call in list(self.calls.values()):
-            if call.view.dirty:
+            if call.view.dirty and not call.ended:  # the last row is told once, when all is stored
                 call.view.dirty = False
                 self.tell(row_of(call, hearing=self.hearing))
 
