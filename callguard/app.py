@@ -86,7 +86,7 @@ class Guards:
         self._settings = settings
         with _for_good():
             self._read = {"": self._load("")}
-            for queue in {*settings.policy.queues, *own_queues(settings.policy.file)}:
+            for queue in self._named():
                 self.of(queue)
 
     @property
@@ -114,7 +114,12 @@ class Guards:
         Compiling rules takes seconds: called from another thread, the calls are guarded by the old ones meanwhile.
         """
         with _for_good():
-            self._read = {queue: self._load(queue) for queue in {"", *self._read, *self._settings.policy.queues}}
+            self._read = {queue: self._load(queue) for queue in {*self._read, *self._named()}}
+
+    def _named(self) -> set[str]:
+        """The queues that the settings or the general policy name."""
+        policy = self._settings.policy
+        return {*policy.queues, *own_queues(policy.file)}
 
     def _load(self, queue: str) -> Guard:
         policy = load_policy(self._settings.policy.for_queue(queue), queue=queue)

@@ -24,7 +24,8 @@ class Lattice:
     inside: positions in the middle of a word, where no match and nothing after a gap begins.
     chars: per position, the (start, end) of its piece of ``text``.
     text: the utterance as recognized.
-    present: the symbols there are. starts: where each of them begins, ascending or not.
+    present: the symbols there are; a set beside the keys of ``starts``, as it is held against other sets some hundred
+        times an utterance. starts: where each of them begins, ascending or not.
     literal: its positions joined, English with spaces between. said: how it is read, where spelling and sound differ.
     """
 
@@ -46,11 +47,8 @@ class Lattice:
         ends = table.get(symbol)
         if ends is None:
             table[symbol] = (end,)
-            if symbol in self.present:
-                self.starts[symbol].append(start)
-            else:
-                self.present.add(symbol)
-                self.starts[symbol] = [start]
+            self.present.add(symbol)
+            self.starts.setdefault(symbol, []).append(start)
         elif end not in ends:
             table[symbol] = (*ends, end)
 
